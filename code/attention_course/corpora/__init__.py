@@ -1,0 +1,1 @@
+"""Corpora: generators, tokenizers, vocabularies and batches, without any framework."""

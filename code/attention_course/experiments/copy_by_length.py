@@ -1,0 +1,70 @@
+"""How long a string can a fixed vector hold? Exact match against length, over budget × hidden size × seeds.
+
+One run records every budget at once: it is evaluated all along its training, at a constant learning rate.
+"""
+
+from attention_course.corpora.strings import string_batches, string_vocabulary
+from attention_course.experiments.copying import build, exact_by_length
+from attention_course.experiments.runner import Outcome
+from attention_course.results import Settings
+from attention_course.scratch.training import make_train_step
+from attention_course.training import fit
+
+MODELS = ("plain", "peeky", "reversed", "dot")
+HIDDEN_SIZES = (64, 32, 128)
+SEEDS = (0, 1, 2)
+TRAINED = (3, 15)
+TESTED = (3, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 20, 25)
+
+
+def settings() -> list[Settings]:
+    """Every model at every size with every seed."""
+    return [
+        {
+            "model": model,
+            "hidden_size": hidden_size,
+            "seed": seed,
+            "steps": 6000,
+            "batch_size": 64,
+            "learning_rate": 3e-3,
+            "evaluate_every": 500,
+            "fixed": {"trained": TRAINED, "tested": TESTED, "strings": 200, "strings_at_end": 500},
+        }
+        for hidden_size in HIDDEN_SIZES
+        for model in MODELS
+        for seed in SEEDS
+    ]
+
+
+def run(settings: Settings) -> Outcome:
+    """Train on fresh strings and watch each length."""
+    reverse_source = settings["model"] == "reversed"
+    model = build(settings["model"], settings["hidden_size"], settings["seed"])
+    batches = string_batches(
+        settings["batch_size"],
+        tuple(settings["fixed"]["trained"]),
+        string_vocabulary(),
+        seed=1000 + settings["seed"],
+        reverse_source=reverse_source,
+    )
+
+    def exact(count: int) -> dict[str, float]:
+        return exact_by_length(model, settings["fixed"]["tested"], count, 77, reverse_source)
+
+    history = fit(
+        make_train_step(model, settings["learning_rate"]),
+        batches,
+        settings["steps"],
+        evaluate=lambda: exact(settings["fixed"]["strings"]),
+        evaluate_every=settings["evaluate_every"],
+        progress=False,
+    )
+    curve = [{"step": step, "exact": metrics} for step, metrics in history.evaluations]
+    loss = sum(history.losses[-100:]) / 100
+    metrics = {"exact": exact(settings["fixed"]["strings_at_end"]), "loss": round(loss, 4)}
+    return Outcome({**metrics, "parameters": count_parameters(model)}, curve)
+
+
+def count_parameters(model) -> int:
+    """How many numbers training adjusts."""
+    return sum(array.size for array in model.params.values())

@@ -1,0 +1,119 @@
+"""One training step: teacher forcing, masked loss, clipped gradient, Adam (Kingma & Ba 2015)."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import tensorflow as tf
+
+from attention_course.corpora.batching import Batch
+from attention_course.keras.losses import masked_cross_entropy
+from attention_course.keras.recurrent import check_lengths
+
+
+class Adam:
+    """Adam (Kingma & Ba 2015, algorithm 1), each variable updated in place by TensorFlow's fused
+    kernel.
+
+    `keras.optimizers.Adam` adds ε before it corrects the bias of √v, which makes it 30 times larger
+    at the first step; PyTorch and the paper add it after. Same here, so that the three frameworks
+    walk the same path.
+    """
+
+    def __init__(
+        self,
+        variables: Sequence[keras.Variable],
+        learning_rate: float = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+    ) -> None:
+        self.variables = [variable.value for variable in variables]
+        self.learning_rate = learning_rate
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.mean = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.variables]
+        self.square = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.variables]
+        self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+    def apply(self, gradients: Sequence[tf.Tensor]) -> None:
+        """Update every variable from its gradient."""
+        steps = tf.cast(self.steps.assign_add(1), tf.float64)
+        mean_bias, square_bias = 1 - self.beta1**steps, 1 - self.beta2**steps
+        # m̂ / (√v̂ + ε) with both corrections taken out of the arrays into two numbers.
+        rate = self.learning_rate * tf.sqrt(square_bias) / mean_bias
+        epsilon = self.epsilon * tf.sqrt(square_bias)
+        for variable, mean, square, gradient in zip(
+            self.variables, self.mean, self.square, gradients, strict=True
+        ):
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle,
+                m=mean.handle,
+                v=square.handle,
+                grad=gradient,
+                lr=tf.cast(rate, gradient.dtype),
+                epsilon=tf.cast(epsilon, gradient.dtype),
+                beta1=tf.constant(self.beta1, gradient.dtype),
+                beta2=tf.constant(self.beta2, gradient.dtype),
+                beta1_power=tf.zeros((), gradient.dtype),  # 0: the corrections are in `rate`
+                beta2_power=tf.zeros((), gradient.dtype),
+            )
+
+
+def clip_global_norm(gradients: Sequence[tf.Tensor], max_norm: float) -> list[tf.Tensor]:
+    """Scale all gradients so that their common norm is at most `max_norm` (Pascanu et al. 2013,
+    algorithm 1).
+    """
+    norm = tf.linalg.global_norm(gradients)
+    scale = tf.minimum(max_norm / norm, 1)
+    return [gradient * scale for gradient in gradients]
+
+
+def make_train_step(
+    model: keras.Model, learning_rate: float = 1e-3, max_norm: float = 5.0
+) -> Callable[[Batch], float]:
+    """A function that takes a batch, updates `model` once and returns the loss (nats a token).
+
+    The step is compiled at the first call for the shapes of that batch, and at the first batch of
+    another shape once more, for all shapes. Either takes seconds.
+    """
+    if not max_norm > 0:
+        raise ValueError(f"max_norm must be positive, got {max_norm}")
+    variables = model.trainable_variables
+    optimizer = Adam(variables, learning_rate)
+
+    @tf.function(reduce_retracing=True)
+    def update(*arrays: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = _loss(model, *arrays)
+        # An embedding's gradient arrives as rows with indices, which may repeat: the norm needs
+        # their sums.
+        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
+        optimizer.apply(clip_global_norm(gradients, max_norm))
+        return loss
+
+    def train_step(batch: Batch) -> float:
+        return float(update(*_tensors(batch)))
+
+    return train_step
+
+
+def batch_loss(model: keras.Model, batch: Batch) -> tf.Tensor:
+    """The masked loss of one batch under teacher forcing, for a `tf.GradientTape` to watch."""
+    return _loss(model, *_tensors(batch))
+
+
+def _loss(
+    model: keras.Model,
+    source: tf.Tensor,
+    source_lengths: tf.Tensor,
+    target_in: tf.Tensor,
+    target_out: tf.Tensor,
+    target_mask: tf.Tensor,
+) -> tf.Tensor:
+    logits = model(source, source_lengths, target_in)
+    return masked_cross_entropy(logits, target_out, target_mask)
+
+
+def _tensors(batch: Batch) -> list[tf.Tensor]:
+    check_lengths(batch.source_lengths, batch.source)  # the compiled step cannot
+    ids = (batch.source, batch.source_lengths, batch.target_in, batch.target_out)
+    return [tf.constant(array, tf.int32) for array in ids] + [tf.constant(batch.target_mask)]

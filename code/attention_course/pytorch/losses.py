@@ -1,0 +1,23 @@
+"""The loss of a sequence model: cross-entropy over real tokens only."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def masked_cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """Mean of −log p(target) over the tokens where `mask` is True.
+
+    logits (B,T,V), targets (B,T) int, mask (B,T) bool, True = real token; returns a scalar in nats. The mean is over
+    tokens, not over sentences: a long sentence counts for as many tokens as it has.
+    """
+    if logits.shape[:-1] != targets.shape or targets.shape != mask.shape:
+        raise ValueError(
+            "logits (B,T,V), targets (B,T) and mask (B,T) must agree, got "
+            f"{tuple(logits.shape)}, {tuple(targets.shape)}, {tuple(mask.shape)}"
+        )
+    if mask.dtype != torch.bool:
+        raise TypeError(f"mask must be bool with True = real token, got {mask.dtype}")
+    if not mask.any():
+        raise ValueError("mask has no True: there is no real token to average over")
+    return F.cross_entropy(logits[mask], targets[mask])

@@ -1,0 +1,41 @@
+"""One training step: teacher forcing, masked loss, clipped gradient, Adam (Kingma & Ba 2015)."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from attention_course.corpora.batching import Batch
+from attention_course.pytorch.losses import masked_cross_entropy
+
+
+def make_train_step(
+    model: nn.Module, learning_rate: float = 1e-3, max_norm: float = 5.0
+) -> Callable[[Batch], float]:
+    """A function that takes a batch, updates `model` once and returns the loss (nats a token)."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(parameters, lr=learning_rate, betas=(0.9, 0.999), eps=1e-8)
+    device = parameters[0].device
+
+    def train_step(batch: Batch) -> float:
+        model.train()
+        optimizer.zero_grad()
+        loss = batch_loss(model, batch, device)
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, max_norm)
+        optimizer.step()
+        return loss.item()
+
+    return train_step
+
+
+def batch_loss(
+    model: nn.Module, batch: Batch, device: torch.device | None = None
+) -> torch.Tensor:
+    """The masked loss of one batch under teacher forcing, with its graph."""
+    source, target_in, target_out, mask = (
+        torch.as_tensor(array, device=device)
+        for array in (batch.source, batch.target_in, batch.target_out, batch.target_mask)
+    )
+    logits = model(source, torch.as_tensor(batch.source_lengths), target_in)
+    return masked_cross_entropy(logits, target_out, mask)
