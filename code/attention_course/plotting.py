@@ -1,6 +1,8 @@
-"""One look for all figures: legible on a phone and in print, safe for colour-blind eyes (Okabe & Ito 2008).
+"""One look for all figures: legible on a phone and in print, safe for colour-blind eyes (Okabe &
+Ito 2008).
 
-A model keeps its colour *and* its line style and marker through the whole course, so that no figure depends on colour alone.
+A model keeps its colour *and* its line style and marker through the whole course, so that no figure
+depends on colour alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,8 +11,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-from attention_course.metrics import mean_and_interval
 
 ROLES = {"query": "#0072B2", "key": "#B34700", "value": "#007A5A", "context": "#8F3F71"}
 
@@ -47,12 +47,17 @@ def use_style() -> None:
     )
 
 
-def curve_with_interval(
-    axes: Axes, x: Sequence[float], runs: Sequence[Sequence[float]], model: str, label: str | None = None
+def curve_with_seeds(
+    axes: Axes,
+    x: Sequence[float],
+    runs: Sequence[Sequence[float]],
+    model: str,
+    label: str | None = None,
 ) -> None:
     """Mean over seeds as a line, every seed as a thin line behind it, in the model's own style.
 
-    `runs` holds one sequence a seed, as long as `x`. Single seeds are drawn because three of them make no honest band.
+    `runs` holds one sequence a seed, as long as `x`. Single seeds are drawn because three of them
+    make no honest band.
     """
     name, colour, line, marker = MODELS[model]
     for run in runs:
@@ -64,7 +69,9 @@ def small_multiples(
     columns: int, titles: Sequence[str], x_label: str, y_label: str, height: float = 3.4
 ) -> tuple[Figure, list[Axes]]:
     """A row of panels with one shared y axis from 0 to 1."""
-    figure, axes = plt.subplots(1, columns, sharey=True, figsize=(3.1 * columns, height), squeeze=False)
+    figure, axes = plt.subplots(
+        1, columns, sharey=True, figsize=(3.1 * columns, height), squeeze=False
+    )
     for ax, title in zip(axes[0], titles, strict=True):
         ax.set(title=title, xlabel=x_label, ylim=(-0.03, 1.03))
     axes[0, 0].set_ylabel(y_label)
@@ -77,7 +84,10 @@ def table(rows: Sequence[Mapping[str, object]]) -> str:
     cells = [header] + [[_cell(row[key]) for key in header] for row in rows]
     widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
     return "\n".join(
-        "  ".join(text.ljust(width) if i == 0 else text.rjust(width) for i, (text, width) in enumerate(zip(line, widths, strict=True))).rstrip()
+        "  ".join(
+            text.ljust(width) if i == 0 else text.rjust(width)
+            for i, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
         for line in cells
     )
 

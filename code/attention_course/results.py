@@ -1,4 +1,6 @@
-"""Recorded runs: one JSON a run in `data/results/EXPERIMENT/`, written by `experiments`, read by the chapters."""
+"""Recorded runs: one JSON a run in `data/results/EXPERIMENT/`, written by `experiments`, read by
+the chapters.
+"""
 
 import hashlib
 import json
@@ -37,7 +39,9 @@ def load(experiment: str, **wanted: Any) -> list[Result]:
     """
     folder = files("attention_course.assets") / "results" / experiment
     if not folder.is_dir():
-        raise FileNotFoundError(f"no recorded runs of {experiment!r}: run `make results` to record them")
+        raise FileNotFoundError(
+            f"no recorded runs of {experiment!r}: run `make results` to record them"
+        )
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".json"))
     found = [Result(**json.loads((folder / name).read_text(encoding="utf-8"))) for name in names]
     return [r for r in found if all(r.settings.get(key) == value for key, value in wanted.items())]

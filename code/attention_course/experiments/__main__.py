@@ -1,4 +1,4 @@
-"""`python -m attention_course.experiments [NAME ...]`: record every run that is not recorded yet."""
+"""`python -m attention_course.experiments [NAME ...]`: record the runs that are missing."""
 
 from attention_course.experiments.runner import main
 

@@ -1,6 +1,8 @@
-"""How long a string can a fixed vector hold? Exact match against length, over budget × hidden size × seeds.
+"""How long a string can a fixed vector hold? Exact match against length, over budget × hidden size
+× seeds.
 
-One run records every budget at once: it is evaluated all along its training, at a constant learning rate.
+One run records every budget at once: it is evaluated all along its training, at a constant learning
+rate.
 """
 
 from attention_course.corpora.strings import string_batches, string_vocabulary
@@ -10,8 +12,10 @@ from attention_course.results import Settings
 from attention_course.scratch.training import make_train_step
 from attention_course.training import fit
 
+TOLD_APART_BY = ("model", "hidden_size", "seed")
 MODELS = ("plain", "peeky", "reversed", "dot")
 HIDDEN_SIZES = (64, 32, 128)
+STEPS = {32: 6000, 64: 6000, 128: 3000}  # as many as an hour of two cores allows
 SEEDS = (0, 1, 2)
 TRAINED = (3, 15)
 TESTED = (3, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 20, 25)
@@ -24,7 +28,7 @@ def settings() -> list[Settings]:
             "model": model,
             "hidden_size": hidden_size,
             "seed": seed,
-            "steps": 6000,
+            "steps": STEPS[hidden_size],
             "batch_size": 64,
             "learning_rate": 3e-3,
             "evaluate_every": 500,

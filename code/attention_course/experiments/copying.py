@@ -38,9 +38,14 @@ def exact_by_length(
 
 
 def copies(
-    model: Seq2Seq, strings: Sequence[str], vocabulary: Vocabulary, width: int | None = None, blind: bool = False
+    model: Seq2Seq,
+    strings: Sequence[str],
+    vocabulary: Vocabulary,
+    width: int | None = None,
+    blind: bool = False,
 ) -> list[str]:
-    """What the model answers to each string, all in one batch padded to `width` (the longest if None).
+    """What the model answers to each string, all in one batch padded to `width` (the longest if
+    None).
 
     `blind` tells the encoder that padding is text: the mistake of `padding_mistakes`.
     """
@@ -63,4 +68,6 @@ def blind_to_padding(batch: Batch) -> Batch:
 
 def pads_in_loss(batch: Batch) -> Batch:
     """The batch of a program that scores the padding of its targets."""
-    return batch._replace(target_lengths=np.full_like(batch.target_lengths, batch.target_in.shape[1]))
+    return batch._replace(
+        target_lengths=np.full_like(batch.target_lengths, batch.target_in.shape[1])
+    )

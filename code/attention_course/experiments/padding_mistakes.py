@@ -1,7 +1,8 @@
 """Two mistakes with padding that run, train and lower the loss: what each of them costs.
 
-`state`: the encoder is not told where the source ends, so its last state has read the padding. `loss`: the padding of
-the target is scored. `none`: neither. Everything else is `copy_by_length`'s plain model.
+`state`: the encoder is not told where the source ends, so its last state has read the padding.
+`loss`: the padding of the target is scored. `none`: neither. Everything else is `copy_by_length`'s
+plain model.
 """
 
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from attention_course.results import Settings
 from attention_course.scratch.training import make_train_step
 from attention_course.training import fit
 
+TOLD_APART_BY = ("mistake", "seed")
 MISTAKES = {"none": lambda batch: batch, "state": blind_to_padding, "loss": pads_in_loss}
 SEEDS = (0, 1, 2)
 LENGTHS = (3, 5, 7, 9, 11)

@@ -1,7 +1,8 @@
 """The other problem: not how much must be remembered, but from how far.
 
-The source is one letter and then `distance` letters of noise; the answer is the first letter. One symbol, 3.2 bits, fits
-into any vector. What stands between a model and the answer is the number of steps that the gradient has to travel.
+The source is one letter and then `distance` letters of noise; the answer is the first letter. One
+symbol, 3.2 bits, fits into any vector. What stands between a model and the answer is the number of
+steps that the gradient has to travel.
 """
 
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from attention_course.scratch.seq2seq import DotSeq2Seq, Seq2Seq
 from attention_course.scratch.training import make_train_step
 from attention_course.training import fit
 
+TOLD_APART_BY = ("cell", "attention", "distance", "seed")
 CELLS = ("rnn", "gru", "lstm")
 DISTANCES = (5, 10, 20, 40, 80)
 SEEDS = (0, 1, 2)

@@ -1,7 +1,7 @@
 """Runs experiments and records them, one JSON a run: resumable, atomic, never twice.
 
-A run counts as recorded when its file holds the hash of today's settings, so a killed session goes on where it stopped
-and a changed setting is run anew.
+A run counts as recorded when its file holds the hash of today's settings, so a killed session goes
+on where it stopped and a changed setting is run anew.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from tqdm import tqdm
@@ -37,19 +38,16 @@ def results_folder() -> Path:
     folder = Path(__file__).resolve().parents[3] / "data" / "results"
     if not folder.parent.joinpath("__init__.py").exists():
         raise FileNotFoundError(
-            f"{folder.parent} is not the course's data/ folder: experiments are recorded from a checkout, "
-            "installed with `pip install -e .`"
+            f"{folder.parent} is not the course's data/ folder: experiments are recorded from a "
+            "checkout that is installed with `pip install -e .`"
         )
     return folder
 
 
 def run_name(settings: Settings) -> str:
-    """A readable file name: model, size and seed are what tells most runs apart."""
-    parts = [f"{key}-{value}" for key, value in settings.items() if key not in FIXED_KEYS]
-    return "_".join(parts).replace(" ", "")
-
-
-FIXED_KEYS = frozenset({"experiment", "steps", "batch_size", "learning_rate", "evaluate_every", "fixed"})
+    """A readable file name, of the settings that tell the experiment's runs apart."""
+    keys = _module(settings["experiment"]).TOLD_APART_BY
+    return "_".join(f"{key}-{settings[key]}" for key in keys)
 
 
 def path_of(settings: Settings) -> Path:
@@ -67,15 +65,17 @@ def is_recorded(settings: Settings) -> bool:
 
 def all_settings(experiment: str) -> list[Settings]:
     """The settings of all runs of one experiment, each with the experiment's name in it."""
-    module = importlib.import_module(f"attention_course.experiments.{experiment}")
-    return [{"experiment": experiment, **settings} for settings in module.settings()]
+    return [{"experiment": experiment, **settings} for settings in _module(experiment).settings()]
+
+
+def _module(experiment: str) -> ModuleType:
+    return importlib.import_module(f"attention_course.experiments.{experiment}")
 
 
 def record(settings: Settings) -> Path:
     """Run once and write the result; the file appears whole or not at all."""
-    module = importlib.import_module(f"attention_course.experiments.{settings['experiment']}")
     begin = time.perf_counter()
-    outcome = module.run(settings)
+    outcome = _module(settings["experiment"]).run(settings)
     result = Result(
         name=run_name(settings),
         settings=settings,
@@ -114,7 +114,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="say what is recorded, run nothing")
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - set(EXPERIMENTS):
-        parser.error(f"unknown experiment {', '.join(sorted(unknown))}; choose from {', '.join(EXPERIMENTS)}")
+        parser.error(
+            f"unknown experiment {', '.join(sorted(unknown))}; choose from {', '.join(EXPERIMENTS)}"
+        )
     todo = []
     for name in options.names or EXPERIMENTS:
         runs = all_settings(name)

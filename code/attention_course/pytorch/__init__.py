@@ -1,4 +1,4 @@
-"""The course's models in PyTorch: same files, names and parameter names as `scratch` and `keras`."""
+"""The course's models in PyTorch: files, names and parameters as in `scratch` and `keras`."""
 
 try:
     import torch  # noqa: F401

@@ -8,8 +8,9 @@ from torch import Tensor
 def masked_cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     """Mean of −log p(target) over the tokens where `mask` is True.
 
-    logits (B,T,V), targets (B,T) int, mask (B,T) bool, True = real token; returns a scalar in nats. The mean is over
-    tokens, not over sentences: a long sentence counts for as many tokens as it has.
+    logits (B,T,V), targets (B,T) int, mask (B,T) bool, True = real token; returns a scalar in nats.
+    The mean is over tokens, not over sentences: a long sentence counts for as many tokens as it
+    has.
     """
     if logits.shape[:-1] != targets.shape or targets.shape != mask.shape:
         raise ValueError(

@@ -1,8 +1,12 @@
-"""Recurrent layers over padded sequences: `torch.nn.RNN` / `GRU` / `LSTM`, packed, with the course's names.
+"""Recurrent layers over padded sequences: `torch.nn.RNN` / `GRU` / `LSTM`, packed, with the
+course's names.
 
-Shapes: inputs (B,S,D), outputs (B,S,H); a state is a tuple of (B,H) tensors, `(h, c)` for the LSTM and `(h,)` for the others.
-Padding changes nothing: outputs are 0 there and the final state is that of the last real token.
+Shapes: inputs (B,S,D), outputs (B,S,H); a state is a tuple of (B,H) tensors, `(h, c)` for the LSTM
+and `(h,)` for the others. Padding changes nothing: outputs are 0 there and the final state is that
+of the last real token.
 """
+
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +23,7 @@ class _Recurrent(nn.Module):
     def forward(
         self, inputs: Tensor, lengths: Tensor | None = None, state: State | None = None
     ) -> tuple[Tensor, State]:
-        """Run over `inputs` (B,S,D) from `state` (zeros if None); `lengths` (B,) are the real tokens."""
+        """Run over `inputs` (B,S,D) from `state` (None: zeros); `lengths` (B,) count real tokens."""
         if inputs.dim() != 3 or inputs.shape[-1] != self.rnn.input_size:
             raise ValueError(
                 f"inputs must be (B, S, {self.rnn.input_size}), got {tuple(inputs.shape)}"
@@ -32,16 +36,14 @@ class _Recurrent(nn.Module):
                 inputs, _checked(lengths, inputs), batch_first=True, enforce_sorted=False
             )
             packed, hidden = self.rnn(packed, hidden)
-            outputs, _ = pad_packed_sequence(
-                packed, batch_first=True, total_length=inputs.shape[1]
-            )
+            outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=inputs.shape[1])
         return outputs, tuple(part[0] for part in self._split(hidden))
 
 
 class RNN(_Recurrent):
-    """The bare recurrent net (Elman 1990): h' = tanh(x W_x + h W_h + b). One bias, as in the LSTM below."""
+    """The bare recurrent net (Elman 1990): h' = tanh(x W_x + h W_h + b); one bias, as below."""
 
-    parameter_names = {"w_x": "weight_ih_l0", "w_h": "weight_hh_l0", "b": "bias_ih_l0"}
+    parameter_names: ClassVar = {"w_x": "weight_ih_l0", "w_h": "weight_hh_l0", "b": "bias_ih_l0"}
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -62,7 +64,7 @@ class GRU(_Recurrent):
     h' = (1 − z) ∘ n + z ∘ h.
     """
 
-    parameter_names = {
+    parameter_names: ClassVar = {
         "w_x": "weight_ih_l0",
         "w_h": "weight_hh_l0",
         "b_x": "bias_ih_l0",
@@ -86,7 +88,7 @@ class LSTM(_Recurrent):
     c' = f ∘ c + i ∘ g, h' = o ∘ tanh(c'). One bias: torch's second one stays zero and untrained.
     """
 
-    parameter_names = {"w_x": "weight_ih_l0", "w_h": "weight_hh_l0", "b": "bias_ih_l0"}
+    parameter_names: ClassVar = {"w_x": "weight_ih_l0", "w_h": "weight_hh_l0", "b": "bias_ih_l0"}
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -103,8 +105,9 @@ class LSTM(_Recurrent):
 class Bidirectional(nn.Module):
     """Two layers of one kind, separate weights, one reading backwards from the last real token.
 
-    Outputs (B,S,2H) = [forward; backward], flipped back into reading order. Final state: each part (B,2H) =
-    [forward after the last real token; backward after token 0], so both halves have read everything.
+    Outputs (B,S,2H) = [forward; backward], flipped back into reading order. Final state: each part
+    (B,2H) = [forward after the last real token; backward after token 0], so both halves have read
+    everything.
     """
 
     def __init__(self, layer: type[_Recurrent], input_size: int, hidden_size: int) -> None:

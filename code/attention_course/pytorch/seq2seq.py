@@ -41,7 +41,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Embedding, recurrent layer, readout to the vocabulary; `*_extra` numbers are joined to their inputs."""
+    """Embedding, recurrent layer, readout; `*_extra` numbers are joined to their inputs."""
 
     def __init__(
         self,
@@ -59,10 +59,11 @@ class Decoder(nn.Module):
 
 
 class Seq2Seq(nn.Module):
-    """Encoder's final state = decoder's first state, and nothing else passes (Sutskever et al. 2014).
+    """Encoder's final state = decoder's first state, nothing else passes (Sutskever et al. 2014).
 
-    `cell` is "rnn", "gru" or "lstm" (which hands over h and c). With a bidirectional encoder the two final states, 2H numbers,
-    are brought to H by tanh of a linear `bridge`. `seed` fixes the initial weights.
+    `cell` is "rnn", "gru" or "lstm" (which hands over h and c). With a bidirectional encoder the
+    two final states, 2H numbers, are brought to H by tanh of a linear `bridge`. `seed` fixes the
+    initial weights.
     """
 
     def __init__(
@@ -83,9 +84,7 @@ class Seq2Seq(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.encoder = Encoder(source_size, embed_size, hidden_size, cell, bidirectional)
-            self.decoder = Decoder(
-                target_size, embed_size, hidden_size, cell, *self.extra_inputs()
-            )
+            self.decoder = Decoder(target_size, embed_size, hidden_size, cell, *self.extra_inputs())
             if bidirectional:
                 self.bridge = nn.Linear(2 * hidden_size, hidden_size)
                 if cell == "lstm":
@@ -121,7 +120,9 @@ class Seq2Seq(nn.Module):
         return Memory(outputs, mask, state[0]), state
 
     def decode(self, target_in: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:
-        """target_in (B,T) int, all steps at once (T = 1 while decoding) -> logits (B,T,V), last state."""
+        """target_in (B,T) int, all steps at once (T = 1 while decoding) -> logits (B,T,V), last
+        state.
+        """
         embedded = self.decoder.embedding(target_in)
         states, state = self.decoder.rnn(self.rnn_inputs(embedded, memory), None, state)
         return self.decoder.readout(self.readout_inputs(states, memory)), state
@@ -138,9 +139,7 @@ class Seq2Seq(nn.Module):
         """Encode a batch; the result is the first `state` for `step`."""
         self.eval()
         device = next(self.parameters()).device
-        return self.encode(
-            torch.as_tensor(source, device=device), torch.as_tensor(source_lengths)
-        )
+        return self.encode(torch.as_tensor(source, device=device), torch.as_tensor(source_lengths))
 
     @torch.no_grad()
     def step(
@@ -167,10 +166,10 @@ class PeekySeq2Seq(Seq2Seq):
 
 
 class DotSeq2Seq(Seq2Seq):
-    """A preview of Chapter 2: the readout sees [s_t; c_t], c_t looked up by s_t in *all* encoder states.
+    """A preview of Chapter 2: the readout sees [s_t; c_t], looked up in *all* encoder states.
 
-    Simplified Luong (dot score; no W_c, no tanh, no input feeding). The encoder must be unidirectional, since the dot
-    product needs queries and keys of one size.
+    Simplified Luong (dot score; no W_c, no tanh, no input feeding). The encoder must be
+    unidirectional, since the dot product needs queries and keys of one size.
     """
 
     def extra_inputs(self) -> tuple[int, int]:

@@ -29,9 +29,7 @@ def make_train_step(
     return train_step
 
 
-def batch_loss(
-    model: nn.Module, batch: Batch, device: torch.device | None = None
-) -> torch.Tensor:
+def batch_loss(model: nn.Module, batch: Batch, device: torch.device | None = None) -> torch.Tensor:
     """The masked loss of one batch under teacher forcing, with its graph."""
     source, target_in, target_out, mask = (
         torch.as_tensor(array, device=device)

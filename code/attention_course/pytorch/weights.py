@@ -1,6 +1,7 @@
 """Weights in and out, as the flat dictionary of arrays that all three frameworks read and write.
 
-Names are those of `attention_course.scratch`, for example `encoder.rnn.w_x`; a matrix is stored `(in, out)`.
+Names are those of `attention_course.scratch`, for example `encoder.rnn.w_x`; a matrix is stored
+`(in, out)`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,7 @@ def to_arrays(model: nn.Module) -> dict[str, np.ndarray]:
 
 
 def gradients(model: nn.Module) -> dict[str, np.ndarray]:
-    """Copies of all gradients of the last backward pass, under the same names; zeros where there is none."""
+    """Copies of the gradients of the last backward pass, same names; zeros where there is none."""
     return {
         name: _oriented(torch.zeros_like(p) if p.grad is None else p.grad, turned)
         .cpu()

@@ -1,4 +1,4 @@
-"""Dot-product attention, forward and backward: the look-up that Chapter 2 builds up and explains."""
+"""Dot-product attention, forward and backward: the look-up that Chapter 2 builds and explains."""
 
 import numpy as np
 
@@ -7,9 +7,10 @@ from attention_course.scratch.layers import Layer, expect
 
 
 class DotProductAttention(Layer):
-    """Each query's average of the values, weighted by softmax(query · key) (Luong et al. 2015, eq. 7 and 8, "dot").
+    """Each query's average of the values, weighted by softmax(query · key).
 
-    It has no parameters; all that it learns, it learns through the gradients that it passes on.
+    Luong et al. 2015, equations 7 and 8, "dot". It has no parameters; all that it learns, it learns
+    through the gradients that it passes on.
     """
 
     def forward(
@@ -17,7 +18,8 @@ class DotProductAttention(Layer):
     ) -> tuple[np.ndarray, np.ndarray]:
         """query (B,T,D), key (B,S,D), value (B,S,d_v) -> context (B,T,d_v), weights (B,T,S).
 
-        `mask` is boolean, broadcastable to (B,T,S), True = may attend. A query that may attend to nothing gets zeros.
+        `mask` is boolean, broadcastable to (B,T,S), True = may attend. A query that may attend to
+        nothing gets zeros.
         """
         expect("query", query, np.floating, B=None, T=None, D=None)
         batch, _, size = query.shape

@@ -1,4 +1,4 @@
-"""Functions without parameters: softmax and the logistic sigmoid, both safe for scores of any size."""
+"""Functions without parameters: softmax and the logistic sigmoid, safe for numbers of any size."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def softmax(scores: np.ndarray, axis: int = -1) -> np.ndarray:
 
 
 def log_softmax(scores: np.ndarray, axis: int = -1) -> np.ndarray:
-    """log(softmax(scores)) along `axis`, exact where softmax itself would round to 0 (same shape)."""
+    """log(softmax(scores)) along `axis`, same shape; right even where softmax rounds to 0."""
     shifted, _, total = shifted_exp(scores, axis)
     return shifted - np.log(total)
 

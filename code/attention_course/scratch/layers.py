@@ -39,9 +39,7 @@ class Layer:
 
 
 class Linear(Layer):
-    """y = x W + b, on the last axis: x (..., in) -> y (..., out); `weight` (in, out), `bias`
-    (out,).
-    """
+    """y = x W + b: x (..., in) -> y (..., out); `weight` (in, out), `bias` (out,)."""
 
     def __init__(
         self, in_size: int, out_size: int, seed: Seed = 0, dtype: np.dtype | type = np.float32
@@ -87,7 +85,7 @@ class Embedding(Layer):
         return weight[ids]
 
     def backward(self, dvectors: np.ndarray) -> None:
-        """dvectors (..., D); the gradient of a row is the sum over all places where its id stands."""
+        """dvectors (..., D); a row's gradient is the sum over all places where its id stands."""
         ids = self._last_call()
         dweight = self.grads["weight"]
         expect("dvectors", dvectors, self.dtype, *ids.shape, D=dweight.shape[1])

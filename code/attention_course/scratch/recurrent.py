@@ -28,15 +28,11 @@ class Packing(NamedTuple):
     tokens: np.ndarray  # (N,) place of each token in the batch flattened to B·S
     before: np.ndarray | slice  # (N,) row of the state which each token finds
     last: np.ndarray  # (B,) row of the final state of each sequence, longest first
-    steps: list[
-        tuple[slice, slice, slice]
-    ]  # for each step: its tokens, states before, states after
+    steps: list[tuple[slice, slice, slice]]  # for each step: tokens, states before, states after
 
 
 def pack(lengths: np.ndarray, size: int, reverse: bool = False) -> Packing:
-    """Packing of a batch (B,`size`) with `lengths` (B,); `reverse` reads from the last real token
-    to the first.
-    """
+    """Packing of a batch (B,`size`) with `lengths` (B,); `reverse` reads every row backwards."""
     batch = len(lengths)
     order = np.argsort(-lengths, kind="stable")
     longest_first = lengths[order]
@@ -87,10 +83,10 @@ class Recurrent(Layer):
     def forward(
         self, inputs: np.ndarray, lengths: np.ndarray | None = None, state: State | None = None
     ) -> tuple[np.ndarray, State]:
-        """Run over `inputs` (B,S,D) from `state` (zeros if None); `lengths` (B,) counts the real
-        tokens.
+        """Run over `inputs` (B,S,D) from `state` (None: zeros), `lengths` (B,) tokens of each row.
 
         Returns outputs (B,S,H), 0 at padding, and the state after the last real token of each row.
+        Without `lengths` every token is real.
         """
         expect("inputs", inputs, self.dtype, B=None, S=None, D=self.input_size)
         batch, size, _ = inputs.shape
@@ -143,9 +139,7 @@ class Recurrent(Layer):
         saved: State,
         packing: Packing,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Gradients of x w_x and of h w_h for all tokens; `dstate` goes from final to initial in
-        place.
-        """
+        """Gradients of x w_x and h w_h for all tokens; turns `dstate` from final into initial."""
         raise NotImplementedError
 
     def _bias_backward(self, dx_product: np.ndarray, dh_product: np.ndarray) -> None:
@@ -162,9 +156,7 @@ class Recurrent(Layer):
         return buffers
 
     def _sorted_state(self, name: str, state: State | None, order: np.ndarray, batch: int) -> State:
-        """A state (or its gradient), checked, longest sequence first; zeros for None. Always a
-        copy.
-        """
+        """A copy of a state (or of its gradient), checked, longest first; zeros for None."""
         if state is None:
             return tuple(np.zeros((batch, self.hidden_size), self.dtype) for _ in range(self.parts))
         check_state(name, state, self.parts, batch, self.hidden_size, self.dtype)
@@ -172,7 +164,10 @@ class Recurrent(Layer):
 
 
 class RNN(Recurrent):
-    """The bare recurrent net (Elman 1990): h' = tanh(x W_x + h W_h + b); `w_x` (D,H), `w_h` (H,H), `b` (H,)."""
+    """The bare recurrent net (Elman 1990); `w_x` (D,H), `w_h` (H,H), `b` (H,).
+
+    h' = tanh(x W_x + h W_h + b)
+    """
 
     gates, parts, input_bias = 1, 1, "b"
 
@@ -214,8 +209,9 @@ class RNN(Recurrent):
 
 
 class GRU(Recurrent):
-    """Gated recurrent unit (Cho et al. 2014), gates r, z, n; `w_x` (D,3H), `w_h` (H,3H), `b_x`,
-    `b_h` (3H,).
+    """Gated recurrent unit (Cho et al. 2014); `w_x` (D,3H), `w_h` (H,3H), `b_x` and `b_h` (3H,).
+
+    Columns of the weights are in blocks of H, one a gate: r, z, n.
 
     r  = σ(x W_xr + b_xr + h W_hr + b_hr)                 reset
     z  = σ(x W_xz + b_xz + h W_hz + b_hz)                 update
@@ -255,7 +251,7 @@ class GRU(Recurrent):
             r, z = rz[:, :size], rz[:, size:]
             n += r * h_part[:, 2 * size :]
             np.tanh(n, out=n)
-            np.add(n, z * (h - n), out=hidden[after])  # = (1 − z) n + z h
+            np.add((1 - z) * n, z * h, out=hidden[after])
         return gates, h_product
 
     def _read_backward(
@@ -269,7 +265,7 @@ class GRU(Recurrent):
         (hidden,), (gates, h_product) = states, saved
         w_h, size = self.params["w_h"], self.hidden_size
         dx_product, dh_product = np.empty_like(gates), np.empty_like(gates)
-        for tokens, _, after in reversed(packing.steps):
+        for tokens, before, _ in reversed(packing.steps):
             dh = dstate[0][: tokens.stop - tokens.start]  # the rows still running
             if doutputs is not None:
                 dh += doutputs[tokens]
@@ -277,7 +273,7 @@ class GRU(Recurrent):
             dx_r, dx_z, dx_n = _columns(dx_product[tokens], size)
             keep = dh * z
             np.multiply(dh - keep, 1 - n * n, out=dx_n)
-            np.multiply(dh * (hidden[after] - n), 1 - z, out=dx_z)  # (h' − n)(1−z) = z(1−z)(h − n)
+            np.multiply(keep * (hidden[before] - n), 1 - z, out=dx_z)
             np.multiply(dx_n * h_product[tokens, 2 * size :], r * (1 - r), out=dx_r)
             dh_product[tokens, : 2 * size] = dx_product[tokens, : 2 * size]
             np.multiply(dx_n, r, out=dh_product[tokens, 2 * size :])
@@ -291,13 +287,16 @@ class GRU(Recurrent):
 
 
 class LSTM(Recurrent):
-    """Long short-term memory (Hochreiter & Schmidhuber 1997), gates i, f, g, o; `w_x` (D,4H), `w_h`
-    (H,4H), `b` (4H,).
+    """Long short-term memory (Hochreiter & Schmidhuber 1997); `w_x` (D,4H), `w_h` (H,4H), `b`.
 
-    i, f, o = σ(x W_x + h W_h + b)    input, forget, output gate, each with its own columns
-    g       = tanh(x W_x + h W_h + b)
-    c'      = f ∘ c + i ∘ g
-    h'      = o ∘ tanh(c')
+    Columns of the weights are in blocks of H, one a gate: i, f, g, o.
+
+    i  = σ(x W_xi + h W_hi + b_i)         input
+    f  = σ(x W_xf + h W_hf + b_f)         forget
+    g  = tanh(x W_xg + h W_hg + b_g)      new
+    o  = σ(x W_xo + h W_ho + b_o)         output
+    c' = f ∘ c + i ∘ g
+    h' = o ∘ tanh(c')
 
     The forget gate is that of Gers et al. (2000). torch has a second bias beside `b`; their sum is
     what matters.
@@ -365,8 +364,7 @@ class LSTM(Recurrent):
 
 
 class Bidirectional(Layer):
-    """Two layers of one kind with separate weights; one reads from the last real token to the
-    first.
+    """Two layers of one kind, separate weights, one reading from the last real token to the first.
 
     Outputs (B,S,2H) = [forward; backward], both in reading order. Final state: each part (B,2H) =
     [forward after the last real token; backward after token 0], so both halves have read everything
@@ -375,7 +373,7 @@ class Bidirectional(Layer):
 
     def __init__(
         self,
-        layer: type[GRU] | type[LSTM],
+        layer: type[Recurrent],
         input_size: int,
         hidden_size: int,
         seed: Seed = 0,
@@ -400,9 +398,7 @@ class Bidirectional(Layer):
     def backward(
         self, doutputs: np.ndarray | None, dstate: State | None = None
     ) -> tuple[np.ndarray, State]:
-        """doutputs (B,S,2H) and dstate, parts (B,2H), either may be None -> dinputs (B,S,D),
-        dstate0.
-        """
+        """doutputs (B,S,2H), dstate with parts (B,2H), either may be None -> dinputs, dstate0."""
         inputs = self._last_call()
         douts = (None, None)
         if doutputs is not None:

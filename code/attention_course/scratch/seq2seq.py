@@ -7,7 +7,14 @@ import numpy as np
 from attention_course.scratch.attention import DotProductAttention
 from attention_course.scratch.functional import log_softmax
 from attention_course.scratch.layers import Embedding, Layer, Linear, expect
-from attention_course.scratch.recurrent import GRU, LSTM, RNN, Bidirectional, State
+from attention_course.scratch.recurrent import (
+    GRU,
+    LSTM,
+    RNN,
+    Bidirectional,
+    State,
+    checked_lengths,
+)
 
 CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 
@@ -48,7 +55,7 @@ class Encoder(Layer):
 
 
 class Decoder(Layer):
-    """Embedding, recurrent layer, readout to the vocabulary; `*_extra` numbers join their inputs."""
+    """Embedding, recurrent layer, readout to the vocabulary; `*_extra` numbers join the inputs."""
 
     def __init__(
         self,
@@ -69,12 +76,11 @@ class Decoder(Layer):
 
 
 class Seq2Seq(Layer):
-    """Encoder's final state = decoder's first state, and nothing else passes (Sutskever et al.
-    2014).
+    """Encoder's final state = decoder's first state, and nothing else passes.
 
-    `cell` is "rnn", "gru" or "lstm" (which hands over h and c). With a bidirectional encoder the two final
-    states, 2H numbers, are brought to H by tanh of a linear `bridge`. `seed` fixes the initial
-    weights.
+    Sutskever et al. 2014. `cell` is "rnn", "gru" or "lstm" (which hands over h and c). With a
+    bidirectional encoder the two final states, 2H numbers, are brought to H by tanh of a linear
+    `bridge`. `seed` fixes the initial weights.
     """
 
     def __init__(
@@ -128,17 +134,16 @@ class Seq2Seq(Layer):
     def encode(self, source: np.ndarray, lengths: np.ndarray) -> tuple[Memory, State]:
         """source (B,S) int, lengths (B,) -> memory, first decoder state."""
         expect("source", source, np.integer, B=None, S=None)
+        lengths = checked_lengths(lengths, *source.shape)
         outputs, state = self.encoder.forward(source, lengths)
         if self.bridges:
             pairs = zip(self.bridges.values(), state, strict=True)
             state = tuple(np.tanh(bridge.forward(part)) for bridge, part in pairs)
-        mask = np.arange(source.shape[1]) < np.asarray(lengths)[:, None]
+        mask = np.arange(source.shape[1]) < lengths[:, None]
         return Memory(outputs, mask, state[0]), state
 
     def encode_backward(self, dmemory: Memory, dstate: State, state: State) -> None:
-        """`dmemory` and `dstate` are the gradients of what `encode` returned, `state` its second
-        half.
-        """
+        """From the gradients of both results of `encode`; `state` is the second of them."""
         dstate = (dstate[0] + dmemory.context, *dstate[1:])
         if self.bridges:
             triples = zip(self.bridges.values(), dstate, state, strict=True)
@@ -148,9 +153,7 @@ class Seq2Seq(Layer):
     def decode(
         self, target_in: np.ndarray, memory: Memory, state: State
     ) -> tuple[np.ndarray, State]:
-        """target_in (B,T) int, all steps at once (T = 1 while decoding) -> logits (B,T,V), last
-        state.
-        """
+        """target_in (B,T) int (T = 1 while decoding) -> logits (B,T,V), last state."""
         expect("target_in", target_in, np.integer, B=len(memory.context), T=None)
         embedded = self.decoder.embedding.forward(target_in)
         states, state = self.decoder.rnn.forward(self.rnn_inputs(embedded, memory), None, state)
@@ -175,9 +178,7 @@ class Seq2Seq(Layer):
         return logits
 
     def backward(self, dlogits: np.ndarray) -> None:
-        """dlogits (B,T,V) -> `grads`, for the last call, which must have been `forward` (not
-        `step`).
-        """
+        """dlogits (B,T,V) -> `grads`; the last call must have been `forward`, not `step`."""
         memory, state = self._last_call()
         dmemory, dstate = self.decode_backward(dlogits, memory)
         self.encode_backward(dmemory, dstate, state)
@@ -223,10 +224,10 @@ class PeekySeq2Seq(Seq2Seq):
 
 
 class DotSeq2Seq(Seq2Seq):
-    """A preview of Chapter 2: the readout sees [s_t; c_t], c_t looked up by s_t in *all* encoder states.
+    """A preview of Chapter 2: the readout sees [s_t; c_t], c_t looked up in *all* encoder states.
 
-    Simplified Luong (dot score; no W_c, no tanh, no input feeding). The encoder must be unidirectional, since the dot
-    product needs queries and keys of one size.
+    Simplified Luong (dot score; no W_c, no tanh, no input feeding); the query is s_t. The encoder
+    must be unidirectional, since the dot product needs queries and keys of one size.
     """
 
     def extra_inputs(self) -> tuple[int, int]:
@@ -258,9 +259,7 @@ def _join(sequence: np.ndarray, vector: np.ndarray) -> np.ndarray:
 
 
 def _join_backward(djoined: np.ndarray, dvector: np.ndarray) -> np.ndarray:
-    """Adds the repeated half's gradient, summed over the steps, to `dvector`; returns the other
-    half's.
-    """
+    """Adds the vector's gradient, summed over the steps, to `dvector`; returns the sequence's."""
     dsequence, drepeated = np.split(djoined, [djoined.shape[-1] - dvector.shape[1]], axis=-1)
     dvector += drepeated.sum(axis=1)
     return dsequence

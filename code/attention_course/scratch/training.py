@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 
 class Adam:
-    """Adam (Kingma & Ba 2015, algorithm 1): each weight's step is its mean gradient over its usual
-    size.
+    """Adam (Kingma & Ba 2015, algorithm 1): mean gradient over root mean square, per weight.
 
     m ← β₁ m + (1 − β₁) g and v ← β₂ v + (1 − β₂) g²; θ ← θ − lr · m̂ / (√v̂ + ε). Both means start
     at 0 and are too small at first; m̂ = m / (1 − β₁ᵗ) and v̂ = v / (1 − β₂ᵗ) put that right.
@@ -61,8 +60,7 @@ class Adam:
 
 
 def clip_global_norm(grads: Mapping[str, np.ndarray], max_norm: float) -> float:
-    """Scale all of `grads`, in place, so that their common norm is at most `max_norm`; returns the
-    norm before.
+    """Scale `grads`, in place, to a common norm of at most `max_norm`; returns the norm before.
 
     One factor for all of them: the direction of the step stays (Pascanu et al. 2013, algorithm 1).
     """

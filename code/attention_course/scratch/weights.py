@@ -21,9 +21,7 @@ def gradients(model: Layer) -> dict[str, np.ndarray]:
 
 
 def from_arrays(model: Layer, arrays: Mapping[str, np.ndarray]) -> None:
-    """Set all weights (cast to the model's dtype); names and shapes are checked before anything
-    changes.
-    """
+    """Set all weights, cast to the model's dtype; all is checked before anything changes."""
     missing, extra = model.params.keys() - arrays.keys(), arrays.keys() - model.params.keys()
     if missing or extra:
         raise ValueError(

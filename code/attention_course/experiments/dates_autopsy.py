@@ -1,0 +1,152 @@
+"""Dates to ISO: does the best-known demonstration of attention show what it is used to show?
+
+The usual way to set it up: Adam at 1e-3, embeddings that start a hundred times smaller than
+torch's, a source that is filled with blanks to one width and read backwards, blanks included. Then
+one thing is changed after the other: the learning rate, the embeddings, and an encoder that reads
+forwards and is told where the text ends.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from attention_course.corpora.batching import Batch, bucketed_batches, make_batch
+from attention_course.corpora.dates import DatePair, load_dates
+from attention_course.corpora.vocabulary import Vocabulary
+from attention_course.decoding import greedy
+from attention_course.experiments.copying import MODELS
+from attention_course.experiments.runner import Outcome
+from attention_course.metrics import exact_match
+from attention_course.results import Settings
+from attention_course.scratch.seq2seq import Seq2Seq
+from attention_course.scratch.training import make_train_step
+from attention_course.training import fit
+
+TOLD_APART_BY = ("model", "learning_rate", "embedding_scale", "blanks", "seed")
+SEEDS = (0, 1, 2)
+WIDTH = 29  # "Wednesday, September 30, 2026"
+# model, learning rate, scale of the first embeddings, whether blanks are read
+WAYS = (
+    ("plain", 1e-3, 0.01, True),
+    ("peeky", 1e-3, 0.01, True),
+    ("dot", 1e-3, 0.01, True),
+    ("plain", 3e-3, 0.01, True),
+    ("peeky", 3e-3, 0.01, True),
+    ("dot", 3e-3, 0.01, True),
+    ("plain", 3e-3, 1.0, True),
+    ("plain", 3e-3, 1.0, False),
+)
+
+Read = Callable[[Batch], Batch]
+
+
+def settings() -> list[Settings]:
+    """Each way with each seed."""
+    return [
+        {
+            "model": model,
+            "embedding_scale": scale,
+            "blanks": blanks,
+            "seed": seed,
+            "steps": 2500,
+            "batch_size": 64,
+            "learning_rate": learning_rate,
+            "evaluate_every": 125,
+            "fixed": {"cell": "lstm", "hidden_size": 64, "embed_size": 16, "tested": 500},
+        }
+        for seed in SEEDS
+        for model, learning_rate, scale, blanks in WAYS
+    ]
+
+
+def run(settings: Settings) -> Outcome:
+    """Train on dates, look at validation dates that training never saw in any format."""
+    dates = load_dates()
+    vocabularies = (
+        Vocabulary.from_sequences(pair.source for pair in dates.train),
+        Vocabulary.from_sequences(pair.target for pair in dates.train),
+    )
+    model = build(settings, *vocabularies)
+    read = blanks_first if settings["blanks"] else _as_it_is
+    test = dates.validation[: settings["fixed"]["tested"]]
+    encode = [v.encode for v in vocabularies]
+    pairs = [(encode[0](p.source), encode[1](p.target)) for p in dates.train]
+    stream = bucketed_batches(
+        pairs, settings["batch_size"], *vocabularies, seed=1000 + settings["seed"]
+    )
+    history = fit(
+        make_train_step(model, settings["learning_rate"]),
+        map(read, stream),
+        settings["steps"],
+        evaluate=lambda: look(model, test, *vocabularies, read),
+        evaluate_every=settings["evaluate_every"],
+        progress=False,
+    )
+    curve = [
+        {"step": step, "loss": round(float(np.mean(history.losses[step - 100 : step])), 4)}
+        | metrics
+        for step, metrics in history.evaluations
+    ]
+    answers = convert(model, [p.source for p in test[:6]], *vocabularies, read)
+    examples = [[p.source, p.target, a] for p, a in zip(test[:6], answers, strict=True)]
+    return Outcome({**curve[-1], "examples": examples}, curve)
+
+
+def build(settings: Settings, source_vocab: Vocabulary, target_vocab: Vocabulary) -> Seq2Seq:
+    """The model of these settings, its embeddings scaled."""
+    fixed = settings["fixed"]
+    sizes = (len(source_vocab), len(target_vocab), fixed["embed_size"], fixed["hidden_size"])
+    model = MODELS[settings["model"]](*sizes, cell=fixed["cell"], seed=settings["seed"])
+    for side in ("encoder", "decoder"):
+        model.params[f"{side}.embedding.weight"] *= settings["embedding_scale"]
+    return model
+
+
+def blanks_first(batch: Batch) -> Batch:
+    """The source filled to `WIDTH` and turned round as a whole: blanks, then the text backwards."""
+    rows, width = batch.source.shape
+    source = np.pad(batch.source, [(0, 0), (0, WIDTH - width)], constant_values=PAD)
+    return batch._replace(source=source[:, ::-1].copy(), source_lengths=np.full(rows, WIDTH))
+
+
+PAD = Vocabulary(()).pad
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch
+
+
+def look(
+    model: Seq2Seq,
+    pairs: Sequence[DatePair],
+    source_vocab: Vocabulary,
+    target_vocab: Vocabulary,
+    read: Read = _as_it_is,
+) -> dict:
+    """Exact match, share of right characters at each place, number of different answers."""
+    answers = convert(model, [p.source for p in pairs], source_vocab, target_vocab, read)
+    right = [p.target for p in pairs]
+    places = [
+        float(np.mean([a[i : i + 1] == t[i] for a, t in zip(answers, right, strict=True)]))
+        for i in range(10)
+    ]
+    return {
+        "exact": exact_match(answers, right),
+        "places": [round(share, 3) for share in places],
+        "different_answers": len(set(answers)),
+    }
+
+
+def convert(
+    model: Seq2Seq,
+    texts: Sequence[str],
+    source_vocab: Vocabulary,
+    target_vocab: Vocabulary,
+    read: Read = _as_it_is,
+) -> list[str]:
+    """What the model makes of each text, greedily."""
+    ids = [source_vocab.encode(text) for text in texts]
+    batch = read(make_batch(ids, [[]] * len(ids), source_vocab, target_vocab))
+    state = model.start(batch.source, batch.source_lengths)
+    decoded = greedy(model.step, state, len(ids), target_vocab.sos, target_vocab.eos, 12)
+    return ["".join(target_vocab.decode(row)) for row in decoded]
