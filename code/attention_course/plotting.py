@@ -17,8 +17,8 @@ ROLES = {"query": "#0072B2", "key": "#B34700", "value": "#007A5A", "context": "#
 # label, colour, line style, marker
 MODELS = {
     "plain": ("plain", "#0072B2", "-", "o"),
-    "peeky": ("peeky: same vector at every step", "#B34700", "--", "s"),
-    "reversed": ("plain, source reversed", "#595959", ":", "^"),
+    "peeky": ("peeky", "#B34700", "--", "s"),
+    "reversed": ("source reversed", "#595959", ":", "^"),
     "dot": ("dot attention", "#007A5A", "-.", "D"),
     "rnn": ("bare RNN", "#0072B2", "-", "o"),
     "gru": ("GRU", "#B34700", "--", "s"),
@@ -30,14 +30,15 @@ def use_style() -> None:
     """Set matplotlib's defaults for every figure of the course."""
     plt.rcParams.update(
         {
-            "figure.figsize": (6.4, 3.8),
-            "figure.dpi": 110,
+            "figure.figsize": (5.2, 3.4),
+            "figure.dpi": 140,
             "figure.constrained_layout.use": True,
             "figure.facecolor": "white",
             "font.size": 11,
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.grid": True,
+            "axes.titlesize": 11,
             "grid.alpha": 0.3,
             "legend.frameon": False,
             "legend.fontsize": 10,
@@ -65,17 +66,22 @@ def curve_with_seeds(
     axes.plot(x, np.mean(runs, axis=0), line, color=colour, marker=marker, label=label or name)
 
 
-def small_multiples(
-    columns: int, titles: Sequence[str], x_label: str, y_label: str, height: float = 3.4
-) -> tuple[Figure, list[Axes]]:
-    """A row of panels with one shared y axis from 0 to 1."""
-    figure, axes = plt.subplots(
-        1, columns, sharey=True, figsize=(3.1 * columns, height), squeeze=False
-    )
-    for ax, title in zip(axes[0], titles, strict=True):
-        ax.set(title=title, xlabel=x_label, ylim=(-0.03, 1.03))
-    axes[0, 0].set_ylabel(y_label)
-    return figure, list(axes[0])
+def stacked_panels(titles: Sequence[str], x_label: str, y_label: str) -> tuple[Figure, list[Axes]]:
+    """Panels one below the other, legible on a phone; both axes shared, y from 0 to 1."""
+    rows = len(titles)
+    figure, axes = plt.subplots(rows, 1, sharex=True, sharey=True, figsize=(5.2, 0.9 + 1.9 * rows))
+    panels = list(np.atleast_1d(axes))
+    for panel, title in zip(panels, titles, strict=True):
+        panel.set(ylabel=y_label, ylim=(-0.03, 1.03))
+        panel.set_title(title, loc="left")
+    panels[-1].set_xlabel(x_label)
+    return figure, panels
+
+
+def legend_below(figure: Figure, columns: int = 2) -> None:
+    """One legend for all panels, below them, where it hides nothing."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> str:

@@ -23,7 +23,7 @@ class _Recurrent(nn.Module):
     def forward(
         self, inputs: Tensor, lengths: Tensor | None = None, state: State | None = None
     ) -> tuple[Tensor, State]:
-        """Run over `inputs` (B,S,D) from `state` (None: zeros); `lengths` (B,) count real tokens."""
+        """Run over `inputs` (B,S,D) from `state` (None: zeros); `lengths` (B,) of real tokens."""
         if inputs.dim() != 3 or inputs.shape[-1] != self.rnn.input_size:
             raise ValueError(
                 f"inputs must be (B, S, {self.rnn.input_size}), got {tuple(inputs.shape)}"

@@ -240,19 +240,20 @@ class GRU(Recurrent):
         (hidden,) = states
         w_h, b_h, size = self.params["w_h"], self.params["b_h"], self.hidden_size
         gates = x_product  # (N,3H): each gate is written over its x-product
-        h_product = np.empty_like(gates)
+        h_new = np.empty((len(gates), size), self.dtype)  # h W_hn + b_hn
+        h_product = np.empty((len(packing.order), 3 * size), self.dtype)
         for tokens, before, after in packing.steps:
-            x_part, h_part, h = gates[tokens], h_product[tokens], hidden[before]
-            np.matmul(h, w_h, out=h_part)
+            x_part, h = gates[tokens], hidden[before]
+            h_part = np.matmul(h, w_h, out=h_product[: len(h)])
             h_part += b_h
-            rz, n = x_part[:, : 2 * size], x_part[:, 2 * size :]
-            rz += h_part[:, : 2 * size]
-            sigmoid(rz, out=rz)
-            r, z = rz[:, :size], rz[:, size:]
-            n += r * h_part[:, 2 * size :]
+            h_new[tokens] = h_part[:, 2 * size :]
+            rz = x_part[:, : 2 * size] + h_part[:, : 2 * size]
+            x_part[:, : 2 * size] = sigmoid(rz, out=rz)
+            r, z, n = _columns(x_part, size)
+            n += r * h_new[tokens]
             np.tanh(n, out=n)
             np.add((1 - z) * n, z * h, out=hidden[after])
-        return gates, h_product
+        return gates, h_new
 
     def _read_backward(
         self,
@@ -262,7 +263,7 @@ class GRU(Recurrent):
         saved: State,
         packing: Packing,
     ) -> tuple[np.ndarray, np.ndarray]:
-        (hidden,), (gates, h_product) = states, saved
+        (hidden,), (gates, h_new) = states, saved
         w_h, size = self.params["w_h"], self.hidden_size
         dx_product, dh_product = np.empty_like(gates), np.empty_like(gates)
         for tokens, before, _ in reversed(packing.steps):
@@ -274,7 +275,7 @@ class GRU(Recurrent):
             keep = dh * z
             np.multiply(dh - keep, 1 - n * n, out=dx_n)
             np.multiply(keep * (hidden[before] - n), 1 - z, out=dx_z)
-            np.multiply(dx_n * h_product[tokens, 2 * size :], r * (1 - r), out=dx_r)
+            np.multiply(dx_n * h_new[tokens], r * (1 - r), out=dx_r)
             dh_product[tokens, : 2 * size] = dx_product[tokens, : 2 * size]
             np.multiply(dx_n, r, out=dh_product[tokens, 2 * size :])
             np.matmul(dh_product[tokens], w_h.T, out=dh)
@@ -320,12 +321,15 @@ class LSTM(Recurrent):
         gates = x_product  # (N,4H): each gate is written over its x-product
         tanh_cell = np.empty((len(gates), size), self.dtype)
         h_product = np.empty((len(packing.order), 4 * size), self.dtype)
+        # σ(a) = ½ tanh(½ a) + ½ and tanh(a) = 1 tanh(1 a) + 0: one tanh for all four gates.
+        scale = np.repeat(np.array([0.5, 0.5, 1, 0.5], self.dtype), size)
         for tokens, before, after in packing.steps:
             part = gates[tokens]
             part += np.matmul(hidden[before], w_h, out=h_product[: len(part)])
-            sigmoid(part[:, : 2 * size], out=part[:, : 2 * size])
-            np.tanh(part[:, 2 * size : 3 * size], out=part[:, 2 * size : 3 * size])
-            sigmoid(part[:, 3 * size :], out=part[:, 3 * size :])
+            part *= scale
+            np.tanh(part, out=part)
+            part *= scale
+            part += 1 - scale
             i, f, g, o = _columns(part, size)
             np.add(f * cell[before], i * g, out=cell[after])
             np.tanh(cell[after], out=tanh_cell[tokens])

@@ -1,0 +1,691 @@
+"""The same model in NumPy, PyTorch and Keras: one set of weights, one answer.
+
+Everything in float64 on tiny, ragged, asymmetric cases. One adapter a framework says how to build,
+load, run and differentiate; the tests know no framework.
+"""
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+
+# First of the frameworks: this import is the one that keeps TensorFlow quiet.
+import attention_course.keras.recurrent as keras_recurrent
+import attention_course.keras.seq2seq as keras_seq2seq
+import attention_course.keras.training as keras_training
+import attention_course.keras.weights as keras_weights
+import attention_course.pytorch.recurrent as torch_recurrent
+import attention_course.pytorch.seq2seq as torch_seq2seq
+import attention_course.pytorch.training as torch_training
+import attention_course.pytorch.weights as torch_weights
+import attention_course.scratch.losses as scratch_losses
+import attention_course.scratch.recurrent as scratch_recurrent
+import attention_course.scratch.seq2seq as scratch_seq2seq
+import attention_course.scratch.training as scratch_training
+import attention_course.scratch.weights as scratch_weights
+from attention_course.corpora.batching import Batch
+
+TOLERANCE = 1e-9
+SOURCE_SIZE, TARGET_SIZE, EMBED, HIDDEN = 7, 6, 3, 4  # all different: a transposed weight shows
+Arrays = dict[str, np.ndarray]
+
+
+class Case(NamedTuple):
+    """One model to compare."""
+
+    model: str
+    cell: str
+    bidirectional: bool
+
+    @property
+    def sizes(self) -> tuple:
+        return SOURCE_SIZE, TARGET_SIZE, EMBED, HIDDEN, self.cell, self.bidirectional
+
+    def __str__(self) -> str:
+        return f"{self.model}-{self.cell}" + "-bidirectional" * self.bidirectional
+
+
+class Run(NamedTuple):
+    """What one recurrent layer answered, and the gradients of a scalar made of all of it."""
+
+    outputs: np.ndarray
+    state: tuple[np.ndarray, ...]
+    dinputs: np.ndarray
+    dstate: tuple[np.ndarray, ...]
+    gradients: Arrays
+
+
+class Scratch:
+    weights, models = scratch_weights, scratch_seq2seq
+    make_train_step = staticmethod(scratch_training.make_train_step)
+
+    def model(self, case: Case, seed: int = 0) -> Any:
+        return getattr(scratch_seq2seq, case.model)(*case.sizes, seed=seed, dtype=np.float64)
+
+    def rnn(self, cell: str, bidirectional: bool) -> Any:
+        sizes = (EMBED, HIDDEN, 0, np.float64)
+        kind = scratch_seq2seq.CELLS[cell]
+        return scratch_recurrent.Bidirectional(kind, *sizes) if bidirectional else kind(*sizes)
+
+    def logits(self, model: Any, batch: Batch) -> np.ndarray:
+        return model.forward(batch.source, batch.source_lengths, batch.target_in)
+
+    def loss_and_gradients(self, model: Any, batch: Batch) -> tuple[float, Arrays]:
+        logits = self.logits(model, batch)
+        loss, dlogits = scratch_losses.masked_cross_entropy(
+            logits, batch.target_out, batch.target_mask
+        )
+        model.backward(dlogits)
+        return loss, scratch_weights.gradients(model)
+
+    def apply(self, layer: Any, inputs, lengths, state):
+        return layer.forward(inputs, lengths, state)
+
+    def run(self, layer: Any, inputs, lengths, state, doutputs, dfinal) -> Run:
+        outputs, final = layer.forward(inputs, lengths, state)
+        dinputs, dstate = layer.backward(doutputs, dfinal)
+        return Run(outputs, final, dinputs, dstate, scratch_weights.gradients(layer))
+
+
+class PyTorch:
+    weights, models = torch_weights, torch_seq2seq
+    make_train_step = staticmethod(torch_training.make_train_step)
+
+    def model(self, case: Case, seed: int = 0) -> Any:
+        return getattr(torch_seq2seq, case.model)(*case.sizes, seed=seed).double()
+
+    def rnn(self, cell: str, bidirectional: bool) -> Any:
+        kind = torch_seq2seq.CELLS[cell]
+        sizes = (EMBED, HIDDEN)
+        layer = torch_recurrent.Bidirectional(kind, *sizes) if bidirectional else kind(*sizes)
+        return layer.double()
+
+    def logits(self, model: Any, batch: Batch) -> np.ndarray:
+        arrays = (batch.source, batch.source_lengths, batch.target_in)
+        return model(*map(torch.tensor, arrays)).detach().numpy()
+
+    def loss_and_gradients(self, model: Any, batch: Batch) -> tuple[float, Arrays]:
+        model.zero_grad()
+        loss = torch_training.batch_loss(model, batch)
+        loss.backward()
+        return loss.item(), torch_weights.gradients(model)
+
+    def apply(self, layer: Any, inputs, lengths, state):
+        lengths = None if lengths is None else torch.tensor(lengths)
+        state = None if state is None else tuple(map(torch.tensor, state))
+        with torch.no_grad():
+            outputs, final = layer(torch.tensor(inputs), lengths, state)
+        return outputs.numpy(), tuple(part.numpy() for part in final)
+
+    def run(self, layer: Any, inputs, lengths, state, doutputs, dfinal) -> Run:
+        layer.zero_grad()
+        inputs = torch.tensor(inputs, requires_grad=True)
+        state = tuple(torch.tensor(part, requires_grad=True) for part in state)
+        lengths = None if lengths is None else torch.tensor(lengths)
+        outputs, final = layer(inputs, lengths, state)
+        torch_scalar(outputs, final, doutputs, dfinal).backward()
+        gradients = torch_weights.gradients(layer)
+        return as_run(outputs, final, inputs.grad, [part.grad for part in state], gradients)
+
+
+class Keras:
+    weights, models = keras_weights, keras_seq2seq
+    make_train_step = staticmethod(keras_training.make_train_step)
+
+    def model(self, case: Case, seed: int = 0) -> Any:
+        return getattr(keras_seq2seq, case.model)(*case.sizes, seed=seed, dtype="float64")
+
+    def rnn(self, cell: str, bidirectional: bool) -> Any:
+        sizes = (EMBED, HIDDEN, 0, "float64")
+        kind = keras_seq2seq.CELLS[cell]
+        return keras_recurrent.Bidirectional(kind, *sizes) if bidirectional else kind(*sizes)
+
+    def logits(self, model: Any, batch: Batch) -> np.ndarray:
+        return model(batch.source, batch.source_lengths, batch.target_in).numpy()
+
+    def loss_and_gradients(self, model: Any, batch: Batch) -> tuple[float, Arrays]:
+        losses = []
+
+        def loss() -> tf.Tensor:
+            losses.append(keras_training.batch_loss(model, batch))
+            return losses[0]
+
+        gradients = keras_weights.gradients(model, loss)
+        return float(losses[0]), gradients
+
+    def apply(self, layer: Any, inputs, lengths, state):
+        outputs, final = layer(inputs, lengths, state)
+        return outputs.numpy(), tuple(part.numpy() for part in final)
+
+    def run(self, layer: Any, inputs, lengths, state, doutputs, dfinal) -> Run:
+        inputs, state = tf.constant(inputs), tuple(map(tf.constant, state))
+
+        def scalar(answer: tuple) -> tf.Tensor:
+            return keras_scalar(*answer, doutputs, dfinal)
+
+        with tf.GradientTape() as tape:
+            tape.watch([inputs, state])
+            answer = layer(inputs, lengths, state)
+            loss = scalar(answer)
+        dinputs, dstate = tape.gradient(loss, (inputs, state))
+        gradients = keras_weights.gradients(layer, lambda: scalar(layer(inputs, lengths, state)))
+        return as_run(*answer, dinputs, dstate, gradients)
+
+
+FRAMEWORKS = {"scratch": Scratch(), "pytorch": PyTorch(), "keras": Keras()}
+CASES = [
+    Case(model, cell, both)
+    for model in ("Seq2Seq", "PeekySeq2Seq")
+    for cell in ("gru", "lstm")
+    for both in (False, True)
+] + [Case("Seq2Seq", "rnn", True), Case("DotSeq2Seq", "gru", False)]
+LAYERS = [(cell, both) for cell in ("rnn", "gru", "lstm") for both in (False, True)]
+
+each_framework = pytest.mark.parametrize("framework", FRAMEWORKS)
+# torch's gradients come from its own autograd through its own fused layers: the reference.
+each_other = pytest.mark.parametrize("framework", ["scratch", "keras"])
+each_case = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+def torch_scalar(outputs, final, doutputs, dfinal):
+    pairs = zip((outputs, *final), (doutputs, *dfinal), strict=True)
+    return sum((value * torch.tensor(weight)).sum() for value, weight in pairs)
+
+
+def keras_scalar(outputs, final, doutputs, dfinal):
+    pairs = zip((outputs, *final), (doutputs, *dfinal), strict=True)
+    return tf.add_n([tf.reduce_sum(value * weight) for value, weight in pairs])
+
+
+def as_run(outputs, final, dinputs, dstate, gradients) -> Run:
+    def number(tensor):
+        return (tensor.detach() if isinstance(tensor, torch.Tensor) else tensor).numpy()
+
+    return Run(
+        number(outputs),
+        tuple(map(number, final)),
+        number(dinputs),
+        tuple(map(number, dstate)),
+        gradients,
+    )
+
+
+# What goes in: the same for everybody.
+
+
+def rnn_shapes(cell: str, inputs: int, prefix: str) -> dict[str, tuple[int, ...]]:
+    gates = {"rnn": 1, "gru": 3, "lstm": 4}[cell] * HIDDEN
+    biases = ("b_x", "b_h") if cell == "gru" else ("b",)
+    shapes = {"w_x": (inputs, gates), "w_h": (HIDDEN, gates)} | dict.fromkeys(biases, (gates,))
+    return {prefix + name: shape for name, shape in shapes.items()}
+
+
+def linear_shapes(inputs: int, outputs: int, prefix: str) -> dict[str, tuple[int, ...]]:
+    return {prefix + "weight": (inputs, outputs), prefix + "bias": (outputs,)}
+
+
+def shapes(case: Case) -> dict[str, tuple[int, ...]]:
+    """Every parameter of the model: the layout that a file of weights has, whoever wrote it."""
+    directions = ("forward.", "backward.") if case.bidirectional else ("",)
+    bridges = ("bridge", "bridge_cell")[: 2 if case.cell == "lstm" else 1]
+    peek = HIDDEN if case.model == "PeekySeq2Seq" else 0
+    look = HIDDEN if case.model != "Seq2Seq" else 0
+    named = {"encoder.embedding.weight": (SOURCE_SIZE, EMBED)}
+    for direction in directions:
+        named |= rnn_shapes(case.cell, EMBED, f"encoder.rnn.{direction}")
+    named["decoder.embedding.weight"] = (TARGET_SIZE, EMBED)
+    named |= rnn_shapes(case.cell, EMBED + peek, "decoder.rnn.")
+    named |= linear_shapes(HIDDEN + look, TARGET_SIZE, "decoder.readout.")
+    for bridge in bridges if case.bidirectional else ():
+        named |= linear_shapes(2 * HIDDEN, HIDDEN, f"{bridge}.")
+    return named
+
+
+def draw(named: dict[str, tuple[int, ...]], seed: int = 1) -> Arrays:
+    rng = np.random.default_rng(seed)
+    return {name: rng.normal(0.1, 0.6, shape) for name, shape in named.items()}
+
+
+def ragged_batch(seed: int = 2, extra: int = 0) -> Batch:
+    """B = 4, S = 5, T = 6, lengths all different; padding is filled with real ids: nobody may look.
+
+    `extra` more columns of padding change nothing else.
+    """
+    rng = np.random.default_rng(seed)
+    source = rng.integers(0, SOURCE_SIZE, (4, 5))
+    target_in, target_out = rng.integers(0, TARGET_SIZE, (2, 4, 6))
+
+    def widened(ids: np.ndarray, size: int) -> np.ndarray:
+        return np.concatenate([ids, rng.integers(0, size, (4, extra))], axis=1)
+
+    return Batch(
+        widened(source, SOURCE_SIZE),
+        np.array([2, 5, 1, 4]),
+        widened(target_in, TARGET_SIZE),
+        widened(target_out, TARGET_SIZE),
+        np.array([6, 1, 3, 5]),
+    )
+
+
+@cache
+def loaded(framework: str, case: Case) -> Any:
+    """A model with the weights that all share; no test may change it."""
+    model = FRAMEWORKS[framework].model(case)
+    FRAMEWORKS[framework].weights.from_arrays(model, draw(shapes(case)))
+    return model
+
+
+@cache
+def reference(case: Case) -> tuple[np.ndarray, float, Arrays]:
+    model = loaded("pytorch", case)
+    loss, gradients = PyTorch().loss_and_gradients(model, ragged_batch())
+    return PyTorch().logits(model, ragged_batch()), loss, gradients
+
+
+def assert_equal(name: str, ours: np.ndarray, theirs: np.ndarray, tolerance=TOLERANCE) -> None:
+    assert np.shape(ours) == np.shape(theirs), name
+    difference = np.abs(np.asarray(ours) - theirs).max()
+    assert difference < tolerance, f"{name}: differs by {difference:.1e}"
+
+
+def assert_all_equal(ours: Arrays, theirs: Arrays, tolerance=TOLERANCE) -> None:
+    assert ours.keys() == theirs.keys()
+    for name, array in ours.items():
+        assert_equal(name, array, theirs[name], tolerance)
+
+
+@pytest.fixture(autouse=True)
+def uncompiled():
+    """Without tf.function, whose compiling takes longer than all else here."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def compiled(uncompiled):
+    """Everything as it is used."""
+    tf.config.run_functions_eagerly(False)
+
+
+# Models.
+
+
+@each_framework
+@each_case
+def test_parameters_have_the_common_names_and_shapes(framework, case):
+    arrays = FRAMEWORKS[framework].weights.to_arrays(loaded(framework, case))
+    assert {name: array.shape for name, array in arrays.items()} == shapes(case)
+
+
+@each_framework
+@each_case
+def test_weights_come_back_as_they_went_in(framework, case):
+    arrays = FRAMEWORKS[framework].weights.to_arrays(loaded(framework, case))
+    assert_all_equal(arrays, draw(shapes(case)), tolerance=1e-15)
+
+
+@each_other
+@each_case
+def test_logits_are_equal(framework, case):
+    logits = FRAMEWORKS[framework].logits(loaded(framework, case), ragged_batch())
+    assert_equal("logits", logits, reference(case)[0])
+
+
+@each_other
+@each_case
+def test_loss_and_every_gradient_are_equal(framework, case):
+    model = loaded(framework, case)
+    loss, gradients = FRAMEWORKS[framework].loss_and_gradients(model, ragged_batch())
+    _, expected_loss, expected = reference(case)
+    assert_equal("loss", loss, expected_loss)
+    assert_all_equal(gradients, expected)
+
+
+@each_case
+def test_the_reference_gradients_are_worth_comparing_with(case):
+    for name, gradient in reference(case)[2].items():
+        assert np.abs(gradient).max() > 1e-4, f"{name} has next to no gradient in this test"
+
+
+@each_framework
+@each_case
+def test_step_by_step_says_what_teacher_forcing_says(framework, case):
+    model, batch = loaded(framework, case), ragged_batch()
+    logits = FRAMEWORKS[framework].logits(model, batch)
+    expected = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
+    state = model.start(batch.source, batch.source_lengths)
+    for t, tokens in enumerate(batch.target_in.T):
+        log_probs, state = model.step(state, tokens)
+        assert isinstance(log_probs, np.ndarray)
+        assert_equal(f"log_probs of step {t}", log_probs, expected[:, t])
+
+
+@each_framework
+@each_case
+def test_padding_changes_nothing(framework, case):
+    """Three more columns of ids that mean something, against the reference without them."""
+    code, model, longer = FRAMEWORKS[framework], loaded(framework, case), ragged_batch(extra=3)
+    logits, loss, gradients = reference(case)
+    assert_equal("logits", code.logits(model, longer)[:, : logits.shape[1]], logits)
+    longer_loss, longer_gradients = code.loss_and_gradients(model, longer)
+    assert_equal("loss", longer_loss, loss)
+    assert_all_equal(longer_gradients, gradients)
+
+
+@each_framework
+@each_case
+def test_the_last_real_source_token_does_change_the_logits(framework, case):
+    code, model, batch = FRAMEWORKS[framework], loaded(framework, case), ragged_batch()
+    before = code.logits(model, batch)
+    source = batch.source.copy()
+    rows = np.arange(len(source))
+    source[rows, batch.source_lengths - 1] = (
+        source[rows, batch.source_lengths - 1] + 1
+    ) % SOURCE_SIZE
+    change = np.abs(code.logits(model, batch._replace(source=source)) - before).max(axis=(1, 2))
+    assert (change > 1e-3).all(), f"rows that did not notice: {np.flatnonzero(change <= 1e-3)}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("case", "max_norm", "tolerance"),
+    [
+        (Case("Seq2Seq", "gru", False), 1e9, TOLERANCE),
+        # torch divides by (norm + 1e-6) when it clips, the others by the norm.
+        (Case("PeekySeq2Seq", "lstm", True), 0.1, 1e-6),
+    ],
+    ids=["plain, unclipped", "all parts, clipped"],
+)
+def test_five_updates_with_adam_give_the_same_losses(compiled, case, max_norm, tolerance):
+    """The batches differ in shape, so what is compiled is compiled for any shape as well."""
+    losses, weights = {}, {}
+    for name, code in FRAMEWORKS.items():
+        model = code.model(case)
+        code.weights.from_arrays(model, draw(shapes(case)))
+        train_step = code.make_train_step(model, learning_rate=0.02, max_norm=max_norm)
+        losses[name] = [train_step(ragged_batch(i, extra=i % 2)) for i in range(5)]
+        weights[name] = code.weights.to_arrays(model)
+        assert all(type(loss) is float for loss in losses[name])
+    for name in ("scratch", "keras"):
+        assert_equal(f"losses of {name}", losses[name], np.array(losses["pytorch"]), tolerance)
+        assert_all_equal(weights[name], weights["pytorch"], tolerance)
+    assert_all_equal(weights["scratch"], weights["keras"])
+
+
+@each_framework
+def test_clipping_is_by_the_norm_of_all_gradients_together(framework):
+    """After one step m = (1 − β₁) · clipped gradient, so Adam itself hides a wrong norm: two steps,
+    of which the first is clipped and the second is not, show it.
+    """
+    case = Case("Seq2Seq", "gru", False)
+    code = FRAMEWORKS[framework]
+    batches = [ragged_batch(0), ragged_batch(1)]
+    model = code.model(case)
+    code.weights.from_arrays(model, draw(shapes(case)))
+    start = draw(shapes(case))
+    _, first = code.loss_and_gradients(model, batches[0])
+    norm = np.sqrt(sum(np.sum(np.square(g)) for g in first.values()))
+    train_step = code.make_train_step(model, learning_rate=0.01, max_norm=norm / 2)
+    train_step(batches[0])
+    middle = code.weights.to_arrays(model)
+    _, second = code.loss_and_gradients(model, batches[1])
+    second_norm = np.sqrt(sum(np.sum(np.square(g)) for g in second.values()))
+    train_step(batches[1])
+    factor = min(1, norm / 2 / second_norm)
+    for name, before in start.items():
+        g1, g2 = first[name] / 2, second[name] * factor
+        m1, v1 = 0.1 * g1, 0.001 * g1**2
+        m2, v2 = 0.9 * m1 + 0.1 * g2, 0.999 * v1 + 0.001 * g2**2
+        after = before - 0.01 * (m1 / 0.1) / (np.sqrt(v1 / 0.001) + 1e-8)
+        assert_equal(name, middle[name], after, 1e-6)
+        after -= 0.01 * (m2 / (1 - 0.9**2)) / (np.sqrt(v2 / (1 - 0.999**2)) + 1e-8)
+        assert_equal(name, code.weights.to_arrays(model)[name], after, 1e-6)
+
+
+# Weights from elsewhere.
+
+
+@each_framework
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: a.pop("decoder.rnn.b_x"), "decoder.rnn.b_x"),
+        (lambda a: a.update({"decoder.rnn.b": np.zeros(4)}), r"decoder\.rnn\.b'"),
+        (
+            lambda a: a.update({"decoder.rnn.w_x": a["decoder.rnn.w_x"].T}),
+            r"decoder\.rnn\.w_x.*\(3, 12\).*\(12, 3\)",
+        ),
+    ],
+    ids=["missing", "unexpected", "transposed"],
+)
+def test_arrays_that_do_not_fit_are_named_and_change_nothing(framework, change, message):
+    case, code = Case("Seq2Seq", "gru", False), FRAMEWORKS[framework]
+    model = code.model(case)
+    before = code.weights.to_arrays(model)
+    arrays = draw(shapes(case))
+    change(arrays)
+    with pytest.raises(ValueError, match=message):
+        code.weights.from_arrays(model, arrays)
+    assert_all_equal(code.weights.to_arrays(model), before, 1e-15)
+
+
+@each_framework
+def test_arrays_that_went_out_are_copies(framework):
+    case, code = Case("Seq2Seq", "lstm", True), FRAMEWORKS[framework]
+    model = code.model(case)
+    before = code.weights.to_arrays(model)
+    for array in code.weights.to_arrays(model).values():
+        array += 1
+    assert_all_equal(code.weights.to_arrays(model), before, 1e-15)
+
+
+@each_framework
+def test_initial_weights_follow_the_common_rule(framework):
+    """Uniform(±1/√H) in recurrent layers, ±1/√in in linear ones, N(0, 1) in embeddings."""
+    code = FRAMEWORKS[framework]
+    arrays = code.weights.to_arrays(code.models.PeekySeq2Seq(60, 50, 30, 40, "lstm", True))
+    for name, array in arrays.items():
+        assert array.dtype == np.float32, name
+        if "embedding" in name:
+            assert abs(array.std() - 1) < 0.1 and np.abs(array).max() > 2, name
+            continue
+        bound = (40 if ".rnn." in name else 80) ** -0.5  # readout and bridges have 80 inputs
+        assert np.abs(array).max() <= bound, name
+        assert array.max() > 0.8 * bound and array.min() < -0.8 * bound, name
+    for one, other in (("encoder.rnn.forward", "encoder.rnn.backward"), ("bridge", "bridge_cell")):
+        for name in (name for name in arrays if name.startswith(f"{one}.")):
+            assert not np.array_equal(arrays[name], arrays[name.replace(one, other)]), name
+
+
+@each_framework
+def test_the_seed_alone_decides_the_initial_weights(framework):
+    case, code = Case("Seq2Seq", "gru", True), FRAMEWORKS[framework]
+    first, again, other = (code.weights.to_arrays(code.model(case, seed)) for seed in (3, 3, 4))
+    assert_all_equal(first, again, 1e-15)
+    assert all(np.abs(first[name] - other[name]).max() > 1e-3 for name in first)
+
+
+@each_framework
+@pytest.mark.parametrize("lengths", [[2, 5, 0, 4], [2, 6, 1, 4], [2, 5, 1]])
+def test_impossible_lengths_are_refused(framework, lengths):
+    batch = ragged_batch()
+    with pytest.raises(ValueError, match="lengths"):
+        loaded(framework, CASES[0]).start(batch.source, np.array(lengths))
+
+
+@each_framework
+def test_unknown_cell_is_refused(framework):
+    with pytest.raises(ValueError, match=r"cell must be one of .*'elman'"):
+        FRAMEWORKS[framework].model(Case("Seq2Seq", "elman", False))
+
+
+# Recurrent layers, and the frameworks' own.
+
+
+def layer_inputs(cell: str, bidirectional: bool) -> dict[str, Any]:
+    """Inputs (B,S,D) with rubbish at the padding, and what weighs every number that comes out."""
+    rng = np.random.default_rng(3)
+    width = HIDDEN * (2 if bidirectional else 1)
+    parts = 2 if cell == "lstm" else 1
+    return {
+        "inputs": rng.normal(size=(4, 5, EMBED)),
+        "lengths": np.array([2, 5, 1, 4]),
+        "state": tuple(rng.normal(size=(4, width)) for _ in range(parts)),
+        "doutputs": rng.normal(size=(4, 5, width)),
+        "dfinal": tuple(rng.normal(size=(4, width)) for _ in range(parts)),
+    }
+
+
+def layer_arrays(cell: str, bidirectional: bool) -> Arrays:
+    directions = ("forward.", "backward.") if bidirectional else ("",)
+    return {
+        name: array
+        for seed, direction in enumerate(directions)
+        for name, array in draw(rnn_shapes(cell, EMBED, direction), seed).items()
+    }
+
+
+def run_ours(framework: str, cell: str, bidirectional: bool, **changes: Any) -> Run:
+    code = FRAMEWORKS[framework]
+    layer = code.rnn(cell, bidirectional)
+    code.weights.from_arrays(layer, layer_arrays(cell, bidirectional))
+    return code.run(layer, **(layer_inputs(cell, bidirectional) | changes))
+
+
+@cache
+def run_torch_itself(cell: str, bidirectional: bool) -> Run:
+    """`torch.nn.RNN/GRU/LSTM`, packed; weights (out, in), gates r,z,n and i,f,g,o like ours."""
+    kind = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[cell]
+    rnn = kind(EMBED, HIDDEN, batch_first=True, bidirectional=bidirectional).double()
+    theirs = {"w_x": "weight_ih", "w_h": "weight_hh", "b_x": "bias_ih", "b_h": "bias_hh"}
+    theirs["b"] = "bias_ih"
+    ours = {}  # our name -> their parameter
+    for name in layer_arrays(cell, bidirectional):
+        direction, _, short = name.rpartition(".")
+        ours[name] = getattr(rnn, theirs[short] + "_l0" + "_reverse" * (direction == "backward"))
+    with torch.no_grad():
+        for parameter in rnn.parameters():
+            parameter.zero_()  # so stays the second bias where we have one only
+        for name, array in layer_arrays(cell, bidirectional).items():
+            ours[name].copy_(torch.tensor(array.T))
+
+    given = layer_inputs(cell, bidirectional)
+    inputs = torch.tensor(given["inputs"], requires_grad=True)
+    state = [torch.tensor(part, requires_grad=True) for part in given["state"]]
+    stacked = [torch.stack(part.chunk(2 if bidirectional else 1, dim=-1)) for part in state]
+    packed = torch.nn.utils.rnn.pack_padded_sequence(
+        inputs, torch.tensor(given["lengths"]), batch_first=True, enforce_sorted=False
+    )
+    packed, final = rnn(packed, tuple(stacked) if cell == "lstm" else stacked[0])
+    outputs, _ = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True, total_length=5)
+    final = final if cell == "lstm" else (final,)
+    final = [torch.cat(list(part), dim=-1) for part in final]
+    torch_scalar(outputs, final, given["doutputs"], given["dfinal"]).backward()
+    gradients = {name: parameter.grad.numpy().T for name, parameter in ours.items()}
+    return as_run(outputs, final, inputs.grad, [part.grad for part in state], gradients)
+
+
+@cache
+def run_keras_itself(cell: str) -> Run:
+    """`keras.layers.SimpleRNN/GRU/LSTM`, masked; weights (in, out), the GRU's gates z, r, n."""
+    kind = {"rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}[cell]
+    rnn = kind(
+        HIDDEN,
+        return_sequences=True,
+        return_state=True,
+        zero_output_for_mask=True,
+        dtype="float64",
+    )
+    rnn.build((None, None, EMBED))
+    arrays = layer_arrays(cell, False)
+    order = {"rnn": [0], "gru": [1, 0, 2], "lstm": [0, 1, 2, 3]}[cell]
+    columns = np.concatenate([np.arange(HIDDEN) + gate * HIDDEN for gate in order])
+    bias = np.stack([arrays["b_x"], arrays["b_h"]]) if cell == "gru" else arrays["b"]
+    rnn.set_weights([array[..., columns] for array in (arrays["w_x"], arrays["w_h"], bias)])
+
+    given = layer_inputs(cell, False)
+    inputs, state = tf.constant(given["inputs"]), [tf.constant(part) for part in given["state"]]
+    mask = tf.constant(np.arange(5) < given["lengths"][:, None])
+    with tf.GradientTape() as tape:
+        tape.watch([inputs, state])
+        outputs, *final = rnn(inputs, mask=mask, initial_state=state)
+        scalar = keras_scalar(outputs, final, given["doutputs"], given["dfinal"])
+    dinputs, dstate, dweights = tape.gradient(scalar, (inputs, state, rnn.trainable_variables))
+    back = np.argsort(columns)
+    dkernel, drecurrent, dbias = (gradient.numpy()[..., back] for gradient in dweights)
+    dbiases = {"b_x": dbias[0], "b_h": dbias[1]} if cell == "gru" else {"b": dbias}
+    return as_run(outputs, final, dinputs, dstate, {"w_x": dkernel, "w_h": drecurrent} | dbiases)
+
+
+def assert_same_run(ours: Run, theirs: Run) -> None:
+    assert_equal("outputs", ours.outputs, theirs.outputs)
+    for name in ("state", "dstate"):
+        pairs = zip(getattr(ours, name), getattr(theirs, name), strict=True)
+        for i, (mine, other) in enumerate(pairs):
+            assert_equal(f"{name}[{i}]", mine, other)
+    assert_equal("dinputs", ours.dinputs, theirs.dinputs)
+    assert_all_equal(ours.gradients, theirs.gradients)
+
+
+@each_framework
+@pytest.mark.parametrize(("cell", "bidirectional"), LAYERS)
+def test_layer_equals_torch_nn(framework, cell, bidirectional):
+    ours = run_ours(framework, cell, bidirectional)
+    assert_same_run(ours, run_torch_itself(cell, bidirectional))
+
+
+@each_framework
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_layer_equals_keras_layers(framework, cell):
+    assert_same_run(run_ours(framework, cell, False), run_keras_itself(cell))
+
+
+@each_framework
+@pytest.mark.parametrize(("cell", "bidirectional"), LAYERS)
+def test_layer_neither_sees_nor_answers_at_padding(framework, cell, bidirectional):
+    """Rubbish at the padding, forth and back, leaves the answer of `torch.nn` as it was."""
+    given = layer_inputs(cell, bidirectional)
+    padding = np.arange(5) >= given["lengths"][:, None]
+    rubbish = np.where(padding[..., None], 9.0, 0.0)
+    changes = {name: given[name] + rubbish for name in ("inputs", "doutputs")}
+    run = run_ours(framework, cell, bidirectional, **changes)
+    assert (run.outputs[padding] == 0).all(), "outputs at padding must be 0"
+    assert (run.dinputs[padding] == 0).all(), "padding must get no gradient"
+    assert_same_run(run, run_torch_itself(cell, bidirectional))
+
+
+@each_framework
+@pytest.mark.parametrize(("cell", "bidirectional"), LAYERS)
+def test_no_lengths_means_full_lengths(framework, cell, bidirectional):
+    code, given = FRAMEWORKS[framework], layer_inputs(cell, bidirectional)
+    layer = code.rnn(cell, bidirectional)
+    outputs, final = code.apply(layer, given["inputs"], None, given["state"])
+    full_outputs, full_final = code.apply(layer, given["inputs"], np.full(4, 5), given["state"])
+    for ours, theirs in zip((outputs, *final), (full_outputs, *full_final), strict=True):
+        assert_equal("outputs or state", ours, theirs, 1e-14)
+
+
+@each_framework
+@pytest.mark.parametrize(("cell", "bidirectional"), LAYERS)
+def test_no_state_means_zeros(framework, cell, bidirectional):
+    code, given = FRAMEWORKS[framework], layer_inputs(cell, bidirectional)
+    layer = code.rnn(cell, bidirectional)
+    zeros = tuple(np.zeros_like(part) for part in given["state"])
+    outputs, final = code.apply(layer, given["inputs"], given["lengths"], None)
+    same_outputs, same_final = code.apply(layer, given["inputs"], given["lengths"], zeros)
+    assert isinstance(final, tuple) and len(final) == len(zeros)
+    for ours, theirs in zip((outputs, *final), (same_outputs, *same_final), strict=True):
+        assert_equal("outputs or state", ours, theirs, 1e-15)
+
+
+@each_framework
+@pytest.mark.parametrize("shape", [(4, 5, EMBED + 1), (4, EMBED)], ids=["wrong D", "no time axis"])
+def test_inputs_of_the_wrong_shape_are_named(framework, shape):
+    code = FRAMEWORKS[framework]
+    with pytest.raises(ValueError, match="inputs"):
+        code.apply(code.rnn("gru", False), np.zeros(shape), None, None)
