@@ -6,12 +6,14 @@ depends on colour alone.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+CONTEXT_FILL = "#E6CBDC"
 ROLES = {"query": "#0072B2", "key": "#B34700", "value": "#007A5A", "context": "#8F3F71"}
 
 # label, colour, line style, marker
@@ -100,3 +102,49 @@ def table(rows: Sequence[Mapping[str, object]]) -> str:
 
 def _cell(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def draw_encoder_decoder(source: Sequence[str], target: Sequence[str]) -> Figure:
+    """Boxes and arrows: the encoder's states, the one that is handed over, the decoder's states.
+
+    `target` ends with the end token; the decoder reads it shifted by one, after a start token.
+    """
+    figure, axes = plt.subplots(figsize=(5.2, 2.3))
+    axes.set(xlim=(-0.7, len(source) + len(target) + 0.2), ylim=(-1.7, 1.2), aspect="equal")
+    axes.axis("off")
+    encoder = list(range(len(source)))
+    decoder = [len(source) + 0.5 + step for step in range(len(target))]
+    for place, token in zip(encoder, source, strict=True):
+        _state(axes, place, "0.9" if place < encoder[-1] else CONTEXT_FILL)
+        _flow(axes, (place, -0.85), (place, -0.3), token, below=True)
+    for place, token, said in zip(decoder, ("<sos>", *target), target, strict=False):
+        _state(axes, place, "white")
+        _flow(axes, (place, -0.85), (place, -0.3), token, below=True)
+        _flow(axes, (place, 0.3), (place, 0.85), said)
+    for left, right in pairwise([*encoder, *decoder]):
+        colour = ROLES["context"] if left == encoder[-1] else "0.3"
+        _flow(axes, (left + 0.3, 0), (right - 0.3, 0), colour=colour)
+    axes.text(encoder[-1], 0.5, "context", color=ROLES["context"], ha="center", weight="bold")
+    for name, places in (("encoder", encoder), ("decoder", decoder)):
+        axes.text(
+            (places[0] + places[-1]) / 2, -1.6, name, color="0.3", ha="center", style="italic"
+        )
+    return figure
+
+
+def _state(axes: Axes, x: float, fill: str) -> None:
+    axes.add_patch(plt.Rectangle((x - 0.3, -0.3), 0.6, 0.6, facecolor=fill, edgecolor="0.3"))
+
+
+def _flow(
+    axes: Axes,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    text: str = "",
+    below: bool = False,
+    colour: str = "0.3",
+) -> None:
+    """An arrow, with `text` at its outer end."""
+    axes.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": colour, "lw": 1.5})
+    place, align = (start, "top") if below else (end, "bottom")
+    axes.text(*place, text, ha="center", va=align, fontsize=9)
