@@ -73,9 +73,9 @@ function nameControls() {
   });
 }
 
-// Header cells of pandas tables: an empty one is no header, the others say what they head.
+// Header cells of tables: an empty one is no header, the others say what they head.
 function scopeHeaders() {
-  document.querySelectorAll("table.dataframe thead th").forEach((cell) => {
+  document.querySelectorAll(".bd-article table thead th").forEach((cell) => {
     if (cell.textContent.trim()) cell.scope = "col";
     else cell.replaceWith(document.createElement("td"));
   });

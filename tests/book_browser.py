@@ -48,6 +48,18 @@ UNFOLD = """() => {
   document.dispatchEvent(new Event('change'));
 }"""
 
+# Tokens of one kind look alike: of every kind of coloured token one is left for axe, which needs
+# several milliseconds for each. The rest become plain text.
+THIN_OUT = """() => {
+  const seen = new Set();
+  document.querySelectorAll('.highlight span').forEach(token => {
+    const place = token.closest('.output') ? 'output' : 'code';
+    const kind = `${place} ${token.className}`;
+    if (seen.has(kind)) token.replaceWith(...token.childNodes);
+    else seen.add(kind);
+  });
+}"""
+
 # Formulas that stayed raw, and those that MathJax could not read.
 FORMULAS = r"""() => {
   const found = [];
@@ -81,6 +93,12 @@ OVERFLOW = """() => {
   const name = widest ? widest.outerHTML.slice(0, 160) : 'no single element';
   return `the page is ${page.scrollWidth} px wide at ${window.innerWidth} px: ${name}`;
 }"""
+
+# Nothing of the text may be cut off where no scrolling reaches it.
+CLIPPED = """() => [...document.querySelectorAll('.bd-article *')].filter(each =>
+    /hidden|clip/.test(getComputedStyle(each).overflowX) && each.clientWidth > 1
+    && each.scrollWidth > each.clientWidth + 1 && !each.closest('svg, mjx-assistive-mml'))
+  .map(each => `cut off at ${innerWidth} px: ${each.outerHTML.slice(0, 160)}`)"""
 
 
 @dataclass
@@ -148,16 +166,19 @@ def axe_source() -> str:
     return (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
 
-def new_context(browser: Any, theme: str) -> Any:
-    """Return a browser context whose reader has chosen `theme`, "light" or "dark"."""
+@contextlib.contextmanager
+def window(browser: Any, theme: str) -> Iterator[Any]:
+    """Yield an empty page of a reader who has chosen `theme`, "light" or "dark"."""
     context = browser.new_context(viewport=WIDE, color_scheme=theme, reduced_motion="reduce")
     choose = "try {{ localStorage.mode = localStorage.theme = '{}'; }} catch {{}}"
     context.add_init_script(choose.format(theme))
     context.set_default_timeout(PATIENCE)
-    return context
+    yield context.new_page()
+    context.close()
 
 
-def watch(page: Any, address: str, visit: Visit) -> None:
+@contextlib.contextmanager
+def watching(page: Any, address: str, visit: Visit) -> Iterator[None]:
     """Note in `visit` what `page` asks for outside `address`, and what it complains about."""
     local = (address, "data:", "blob:", "about:")
 
@@ -173,10 +194,15 @@ def watch(page: Any, address: str, visit: Visit) -> None:
         if message.type == "error":
             visit.console.append(message.text[:200])
 
-    page.on("request", asked)
-    page.on("response", answered)
-    page.on("console", said)
-    page.on("pageerror", lambda error: visit.console.append(f"uncaught: {error.message[:200]}"))
+    def failed(error: Any) -> None:
+        visit.console.append(f"uncaught: {error.message[:200]}")
+
+    listeners = {"request": asked, "response": answered, "console": said, "pageerror": failed}
+    for event, listener in listeners.items():
+        page.on(event, listener)
+    yield
+    for event, listener in listeners.items():
+        page.remove_listener(event, listener)
 
 
 def run_axe(page: Any, contrast: bool = True) -> list[str]:
@@ -194,23 +220,29 @@ def run_axe(page: Any, contrast: bool = True) -> list[str]:
     return lines
 
 
-def inspect(context: Any, address: str, name: str) -> Visit:
-    """Open the page `name` below `address`, unfold all it hides, and look at it in two widths."""
+def look(page: Any, visit: Visit) -> None:
+    """Note in `visit` what is wrong with the open page, in two widths, with all it hides unfolded."""
+    page.evaluate(SETTLED)
+    visit.formulas += page.evaluate(FORMULAS)
+    page.evaluate(UNFOLD)
+    page.evaluate(THIN_OUT)
+    page.evaluate(SETTLED)
+    visit.axe += run_axe(page)
+    page.set_viewport_size(NARROW)
+    page.evaluate(SETTLED)
+    if wide := page.evaluate(OVERFLOW):
+        visit.overflow.append(wide)
+    visit.overflow += page.evaluate(CLIPPED)
+    visit.axe += [f"at 390 px: {line}" for line in run_axe(page, contrast=False)]
+
+
+def inspect(page: Any, address: str, name: str) -> Visit:
+    """Open the page `name` below `address` in the browser's `page`, and look at it.
+
+    One `page` serves for many visits: a new one would cost several seconds each time."""
     visit = Visit()
-    page = context.new_page()
-    try:
-        watch(page, address, visit)
+    page.set_viewport_size(WIDE)
+    with watching(page, address, visit):
         page.goto(address + name, wait_until="load")
-        page.evaluate(SETTLED)
-        visit.formulas += page.evaluate(FORMULAS)
-        page.evaluate(UNFOLD)
-        page.evaluate(SETTLED)
-        visit.axe += run_axe(page)
-        page.set_viewport_size(NARROW)
-        page.evaluate(SETTLED)
-        if wide := page.evaluate(OVERFLOW):
-            visit.overflow.append(wide)
-        visit.axe += [f"at 390 px: {line}" for line in run_axe(page, contrast=False)]
-    finally:
-        page.close()
+        look(page, visit)
     return visit

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ pytest.importorskip("sphinx", reason="the book's requirements are not installed:
 
 import nbformat
 import yaml
-from book_browser import CHROMIUM, SETTLED, chromium, inspect, new_context, serving
+from book_browser import CHROMIUM, chromium, inspect, serving, window
 from book_links import broken_links, is_external, read_page
 from docutils import nodes
 from docutils.utils import new_document
@@ -144,29 +145,25 @@ def site(book: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def contexts(browser: Any) -> Iterator[dict[str, Any]]:
+def windows(browser: Any) -> Iterator[dict[str, Any]]:
     """One browser window a theme, for all pages."""
-    opened = {theme: new_context(browser, theme) for theme in THEMES}
-    yield opened
-    for context in opened.values():
-        context.close()
+    with window(browser, "light") as light, window(browser, "dark") as dark:
+        yield {"light": light, "dark": dark}
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("name", PAGES)
-def test_page_in_the_browser(site: str, contexts: dict[str, Any], name: str, theme: str) -> None:
+def test_page_in_the_browser(site: str, windows: dict[str, Any], name: str, theme: str) -> None:
     """No request elsewhere, no error, no sideways scrolling at 390 px, no finding of axe."""
-    complaints = inspect(contexts[theme], site, name).complaints()
+    complaints = inspect(windows[theme], site, name).complaints()
     assert not complaints, f"{name}, {theme}:\n" + "\n".join(complaints)
 
 
 @pytest.mark.browser
-def test_search_finds_a_page(site: str, contexts: dict[str, Any]) -> None:
-    page = contexts["light"].new_page()
-    page.goto(f"{site}search.html?q=references")
-    page.wait_for_selector("#search-results li a")
-    page.close()
+def test_search_finds_a_page(site: str, windows: dict[str, Any]) -> None:
+    windows["light"].goto(f"{site}search.html?q=references")
+    windows["light"].wait_for_selector("#search-results li a")
 
 
 # ---- a tiny book: tabs, formulas and the repository's address
@@ -196,7 +193,7 @@ $$
 $$
 
 $$
-\textcolor{#0b5ea8}{q} \cdot \textcolor{#a14200}{k}
+\textcolor{#0072b2}{q} \cdot \textcolor{#b34700}{k}
 $$
 """
 
@@ -248,9 +245,7 @@ VISIBLE = """() => [...document.querySelectorAll('.sd-tab-set .cell_output pre')
 
 @pytest.mark.browser
 def test_tabs_hold_code_and_outputs_and_are_in_step(tiny: Path, browser: Any) -> None:
-    context = new_context(browser, "light")
-    with serving(tiny) as address:
-        page = context.new_page()
+    with serving(tiny) as address, window(browser, "light") as page:
         page.goto(f"{address}chapters/01-seq2seq-limits.html")
         assert page.evaluate(TAB_TEXTS) == [
             [
@@ -267,27 +262,22 @@ def test_tabs_hold_code_and_outputs_and_are_in_step(tiny: Path, browser: Any) ->
         assert page.evaluate(VISIBLE) == ["torch one", "torch two"]
         page.emulate_media(media="print")
         assert len(page.evaluate(VISIBLE)) == 6
-    context.close()
 
 
 @pytest.mark.browser
 def test_formulas_keep_numbers_and_colours(tiny: Path, browser: Any) -> None:
-    context = new_context(browser, "dark")
-    with serving(tiny) as address:
-        assert inspect(context, address, "chapters/01-seq2seq-limits.html").complaints() == []
-        page = context.new_page()
-        page.goto(f"{address}chapters/01-seq2seq-limits.html")
-        page.evaluate(SETTLED)
-        query = page.locator("mjx-container [fill='#0b5ea8']").first
+    with serving(tiny) as address, window(browser, "dark") as page:
+        assert inspect(page, address, "chapters/01-seq2seq-limits.html").complaints() == []
+        query = page.locator("mjx-container [fill='#0072b2']").first
         assert page.locator("mjx-container [id='mjx-eqn:1.1']").count() == 1
         assert query.evaluate("each => getComputedStyle(each).fill") == "rgb(121, 184, 242)"
-    context.close()
 
 
 # ---- a browser that has nothing to complain about must be able to complain
 
 FLAWED = """<!doctype html><html lang="en"><head><title>Flawed</title></head><body>
 <main><h1>Flawed</h1><div id="wide" style="width: 600px; background: silver">wide</div>
+<article class="bd-article"><div style="overflow: hidden"><p id="cut" style="width: 500px">cut</p></div></article>
 <p>Raw: $$x$$</p><img src="missing.png">
 <script src="https://example.org/x.js"></script><script>throw new Error("thrown")</script>
 </main></body></html>"""
@@ -296,15 +286,13 @@ FLAWED = """<!doctype html><html lang="en"><head><title>Flawed</title></head><bo
 @pytest.mark.browser
 def test_the_inspection_sees_what_is_wrong(tmp_path: Path, browser: Any) -> None:
     (tmp_path / "page.html").write_text(FLAWED, encoding="utf-8")
-    context = new_context(browser, "light")
-    with serving(tmp_path) as address:
-        visit = inspect(context, address, "page.html")
-    context.close()
+    with serving(tmp_path) as address, window(browser, "light") as page:
+        visit = inspect(page, address, "page.html")
     assert visit.off_site == ["script https://example.org/x.js"]
     assert any("missing.png" in each for each in visit.refused)
     assert any("thrown" in each for each in visit.console)
     assert visit.formulas == ["raw formula: Raw: $$x$$"]
-    assert 'id="wide"' in visit.overflow[0]
+    assert 'id="wide"' in visit.overflow[0] and 'id="cut"' in visit.overflow[1]
     assert any(each.startswith("image-alt") for each in visit.axe)
 
 
@@ -383,6 +371,45 @@ def test_pictures_without_words_are_found() -> None:
 )
 def test_only_tagged_formulas_of_several_lines_are_left_alone(text: str, expected: bool) -> None:
     assert display_math.as_written(nodes.math_block(text, text)) is expected
+
+
+# ---- the colours of query, key, value and context
+
+PAPER = {"light": "#ffffff", "dark": "#121212"}  # the theme's page
+
+
+def role_colours(theme: str) -> dict[str, str]:
+    """Return the colours that course.css gives the four roles."""
+    styles = (ROOT / "_static" / "course.css").read_text(encoding="utf-8")
+    selector = ":root {" if theme == "light" else 'html[data-theme="dark"] {'
+    block = styles.split(selector, 1)[1].split("}", 1)[0]
+    return dict(re.findall(r"--(query|key|value|context): (#[0-9a-f]{6});", block))
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of #rrggbb (WCAG 2.1)."""
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_role_colours_are_legible(theme: str) -> None:
+    colours = role_colours(theme)
+    assert set(colours) == {"query", "key", "value", "context"}
+    for role, colour in colours.items():
+        low, high = sorted([luminance(colour), luminance(PAPER[theme])])
+        assert (high + 0.05) / (low + 0.05) >= 4.5, f"{role} {colour} on {PAPER[theme]}"
+
+
+def test_figures_formulas_and_prose_share_the_role_colours() -> None:
+    plotting = pytest.importorskip("attention_course.plotting")
+    assert {role: colour.lower() for role, colour in plotting.ROLES.items()} == role_colours(
+        "light"
+    )
+    styles = (ROOT / "_static" / "course.css").read_text(encoding="utf-8")
+    for role, colour in role_colours("light").items():
+        assert f'[fill="{colour}" i] {{ fill: var(--{role})' in styles
 
 
 # ---- the build itself

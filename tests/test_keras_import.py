@@ -26,7 +26,15 @@ def test_another_backend_is_refused_before_anything_is_imported():
 
 
 def test_missing_tensorflow_names_the_command_that_installs_it():
-    code = "import sys; sys.modules['tensorflow'] = None; import attention_course.keras"
+    code = """
+import sys
+class NoTensorFlow:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "tensorflow":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, NoTensorFlow())
+import attention_course.keras
+"""
     last = python(code).stderr.strip().splitlines()[-1]
     assert last.startswith("ModuleNotFoundError")
     assert "pip install 'attention-course[tensorflow]'" in last

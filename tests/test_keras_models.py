@@ -1,21 +1,18 @@
 """What is particular to the Keras side; that it says what the others say is in `test_parity.py`."""
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-# First: this import is the one that keeps TensorFlow quiet.
+from attention_course.corpora.batching import Batch
+from attention_course.decoding import greedy
 from attention_course.keras.attention import dot_product_attention, masked_softmax
 from attention_course.keras.losses import masked_cross_entropy
 from attention_course.keras.recurrent import GRU, LSTM, Bidirectional
 from attention_course.keras.seq2seq import Seq2Seq
 from attention_course.keras.training import make_train_step
 from attention_course.keras.weights import from_arrays, to_arrays
-
-import keras  # isort: skip
-import tensorflow as tf  # isort: skip
-
-from attention_course.corpora.batching import Batch
-from attention_course.decoding import greedy
 
 MASK = np.array([[True, True, False], [True, False, False]])
 
@@ -130,6 +127,7 @@ def test_float32_is_the_default_and_close_to_float64():
     np.testing.assert_allclose(logits, double(*arrays), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_batch_is_learned_by_heart_and_decoded_and_compiled_at_most_twice(monkeypatch):
     model = Seq2Seq(8, 8, 8, 32)
     traces = []

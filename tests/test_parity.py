@@ -13,7 +13,6 @@ import pytest
 import tensorflow as tf
 import torch
 
-# First of the frameworks: this import is the one that keeps TensorFlow quiet.
 import attention_course.keras.recurrent as keras_recurrent
 import attention_course.keras.seq2seq as keras_seq2seq
 import attention_course.keras.training as keras_training

@@ -61,14 +61,14 @@ def test_clipping_scales_all_gradients_by_one_factor():
 
 def test_a_small_gradient_is_not_touched():
     grads = {"a": np.array([3.0, 0.0]), "b": np.array([4.0])}
-    assert clip_global_norm(grads, 5.0) == 5
+    assert clip_global_norm(grads, 6.0) == 5
     np.testing.assert_array_equal(grads["a"], [3, 0])
 
 
 def test_clipping_refuses_nonsense():
     with pytest.raises(ValueError, match="max_norm must be positive, got 0"):
         clip_global_norm({"a": np.ones(2)}, 0)
-    with pytest.raises(FloatingPointError, match=r"no longer finite.*\['b'\]"):
+    with pytest.raises(FloatingPointError, match=r"norm is nan, not finite in.*\['b'\]"):
         clip_global_norm({"a": np.ones(2), "b": np.array([np.nan])}, 1.0)
 
 

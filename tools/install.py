@@ -215,7 +215,9 @@ class Progress:
         words = line.split()
         if line.startswith(("Collecting", "Processing", "Requirement already satisfied")):
             self.packages += 1
-        if line.startswith("Collecting"):
+        if line.startswith("Requirement already"):
+            self.doing = "comparing with what is there"
+        elif line.startswith("Collecting"):
             self.doing = "looking for " + words[1]
         elif words[:1] == ["Downloading"]:
             self.doing = "fetching " + " ".join(words[1:])

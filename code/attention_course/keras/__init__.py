@@ -49,7 +49,7 @@ with _quiet_stderr():
         import keras  # the real one: inside this package an absolute import never finds ourselves
         import tensorflow  # noqa: F401
     except ModuleNotFoundError as error:
-        if error.name not in ("tensorflow", "keras"):
+        if (error.name or "").partition(".")[0] not in ("tensorflow", "keras"):
             raise
         raise ModuleNotFoundError(
             f"attention_course.keras needs TensorFlow: {_INSTALL}", name=error.name

@@ -69,7 +69,7 @@ def clip_global_norm(grads: Mapping[str, np.ndarray], max_norm: float) -> float:
     norm = float(sum(np.vdot(grad, grad) for grad in grads.values())) ** 0.5
     if not np.isfinite(norm):
         broken = [name for name, grad in grads.items() if not np.isfinite(grad).all()]
-        raise FloatingPointError(f"the gradient is no longer finite, first in {broken[:3]}")
+        raise FloatingPointError(f"the gradient's norm is {norm}, not finite in {broken[:3]}")
     if norm > max_norm:
         for grad in grads.values():
             grad *= max_norm / norm
