@@ -94,11 +94,16 @@ OVERFLOW = """() => {
   return `the page is ${page.scrollWidth} px wide at ${window.innerWidth} px: ${name}`;
 }"""
 
-# Nothing of the text may be cut off where no scrolling reaches it.
-CLIPPED = """() => [...document.querySelectorAll('.bd-article *')].filter(each =>
-    /hidden|clip/.test(getComputedStyle(each).overflowX) && each.clientWidth > 1
-    && each.scrollWidth > each.clientWidth + 1 && !each.closest('svg, mjx-assistive-mml'))
-  .map(each => `cut off at ${innerWidth} px: ${each.outerHTML.slice(0, 160)}`)"""
+# Nothing of the text may be cut off where no scrolling reaches it: by a box that hides what is too
+# wide, or to the left of a box that scrolls.
+CLIPPED = """() => [...document.querySelectorAll('.bd-article *')].filter(each => {
+    if (each.clientWidth <= 1 || each.closest('svg, mjx-assistive-mml')) return false;
+    const overflow = getComputedStyle(each).overflowX;
+    if (/hidden|clip/.test(overflow)) return each.scrollWidth > each.clientWidth + 1;
+    const left = each.getBoundingClientRect().left - each.scrollLeft - 1;
+    return /auto|scroll/.test(overflow)
+      && [...each.children].some(child => child.getBoundingClientRect().left < left);
+  }).map(each => `cut off at ${innerWidth} px: ${each.outerHTML.slice(0, 160)}`)"""
 
 
 @dataclass
@@ -221,7 +226,7 @@ def run_axe(page: Any, contrast: bool = True) -> list[str]:
 
 
 def look(page: Any, visit: Visit) -> None:
-    """Note in `visit` what is wrong with the open page, in two widths, with all it hides unfolded."""
+    """Note in `visit` what is wrong with the open page, all of it unfolded, in two widths."""
     page.evaluate(SETTLED)
     visit.formulas += page.evaluate(FORMULAS)
     page.evaluate(UNFOLD)

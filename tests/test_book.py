@@ -277,7 +277,8 @@ def test_formulas_keep_numbers_and_colours(tiny: Path, browser: Any) -> None:
 
 FLAWED = """<!doctype html><html lang="en"><head><title>Flawed</title></head><body>
 <main><h1>Flawed</h1><div id="wide" style="width: 600px; background: silver">wide</div>
-<article class="bd-article"><div style="overflow: hidden"><p id="cut" style="width: 500px">cut</p></div></article>
+<article class="bd-article"><div style="overflow: hidden">
+<p id="cut" style="width: 500px">cut</p></div></article>
 <p>Raw: $$x$$</p><img src="missing.png">
 <script src="https://example.org/x.js"></script><script>throw new Error("thrown")</script>
 </main></body></html>"""

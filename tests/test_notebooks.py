@@ -65,7 +65,9 @@ def test_is_valid_and_not_too_large(path: Path) -> None:
 def test_was_executed_in_order_without_errors(path: Path) -> None:
     cells = code_cells(read(path))
     counts = [cell.execution_count for cell in cells]
-    assert counts == list(range(1, len(cells) + 1)), f"make execute NOTEBOOK={path.name}"
+    assert counts == list(range(1, len(cells) + 1)), (
+        f"make execute NOTEBOOK={path.relative_to(ROOT)}"
+    )
     for cell in cells:
         kinds = {output.output_type for output in cell.outputs}
         if "raises-exception" not in cell.metadata.get("tags", []):

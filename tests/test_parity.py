@@ -511,7 +511,7 @@ def test_the_seed_alone_decides_the_initial_weights(framework):
 
 @each_framework
 @pytest.mark.parametrize("lengths", [[2, 5, 0, 4], [2, 6, 1, 4], [2, 5, 1]])
-def test_impossible_lengths_are_refused(framework, lengths):
+def test_impossible_lengths_are_refused(compiled, framework, lengths):
     batch = ragged_batch()
     with pytest.raises(ValueError, match="lengths"):
         loaded(framework, CASES[0]).start(batch.source, np.array(lengths))

@@ -17,7 +17,7 @@ _PLAIN = {keras.layers.Dense: ("weight", "bias"), keras.layers.Embedding: ("weig
 
 def to_arrays(model: keras.layers.Layer) -> dict[str, np.ndarray]:
     """Copies of all weights, by name."""
-    return _named(model, lambda variable: variable.numpy().copy())
+    return _named(model, lambda variable: variable.numpy())
 
 
 def gradients(
