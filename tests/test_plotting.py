@@ -7,7 +7,7 @@ from attention_course import plotting
 
 
 def test_models_differ_in_more_than_colour() -> None:
-    groups = [("plain", "peeky", "reversed", "dot"), ("rnn", "gru", "lstm")]
+    groups = [("plain", "peeky", "reversed", "dot", "ours"), ("rnn", "gru", "lstm")]
     for group in groups:
         for part in (1, 2, 3):  # colour, line, marker
             assert len({plotting.MODELS[name][part] for name in group}) == len(group)

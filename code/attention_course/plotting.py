@@ -22,6 +22,7 @@ MODELS = {
     "peeky": ("peeky", "#B34700", "--", "s"),
     "reversed": ("source reversed", "#595959", ":", "^"),
     "dot": ("dot attention", "#007A5A", "-.", "D"),
+    "ours": ("dot attention", "#8F3F71", (0, (5, 1, 1, 1, 1, 1)), "v"),
     "rnn": ("bare RNN", "#0072B2", "-", "o"),
     "gru": ("GRU", "#B34700", "--", "s"),
     "lstm": ("LSTM", "#595959", ":", "^"),
@@ -32,7 +33,7 @@ def use_style() -> None:
     """Set matplotlib's defaults for every figure of the course."""
     plt.rcParams.update(
         {
-            "figure.figsize": (5.2, 3.4),
+            "figure.figsize": (4.6, 3.2),
             "figure.dpi": 140,
             "figure.constrained_layout.use": True,
             "figure.facecolor": "white",
@@ -71,7 +72,7 @@ def curve_with_seeds(
 def stacked_panels(titles: Sequence[str], x_label: str, y_label: str) -> tuple[Figure, list[Axes]]:
     """Panels one below the other, legible on a phone; both axes shared, y from 0 to 1."""
     rows = len(titles)
-    figure, axes = plt.subplots(rows, 1, sharex=True, sharey=True, figsize=(5.2, 0.9 + 1.9 * rows))
+    figure, axes = plt.subplots(rows, 1, sharex=True, sharey=True, figsize=(4.6, 0.9 + 1.8 * rows))
     panels = list(np.atleast_1d(axes))
     for panel, title in zip(panels, titles, strict=True):
         panel.set(ylabel=y_label, ylim=(-0.03, 1.03))
@@ -109,7 +110,7 @@ def draw_encoder_decoder(source: Sequence[str], target: Sequence[str]) -> Figure
 
     `target` ends with the end token; the decoder reads it shifted by one, after a start token.
     """
-    figure, axes = plt.subplots(figsize=(5.2, 2.3))
+    figure, axes = plt.subplots(figsize=(4.9, 2.2))
     axes.set(xlim=(-0.7, len(source) + len(target) + 0.2), ylim=(-1.7, 1.2), aspect="equal")
     axes.axis("off")
     encoder = list(range(len(source)))

@@ -33,6 +33,7 @@ WAYS = (
     ("peeky", 3e-3, 0.01, True),
     ("dot", 3e-3, 0.01, True),
     ("plain", 3e-3, 1.0, False),
+    ("dot", 3e-3, 1.0, False),
 )
 
 Read = Callable[[Batch], Batch]

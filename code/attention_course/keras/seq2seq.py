@@ -88,7 +88,7 @@ class Seq2Seq(keras.Model):
 
     `cell` is "rnn", "gru" or "lstm" (which hands over h and c). With a bidirectional encoder the
     two final states, 2H numbers, are brought to H by tanh of a linear `bridge`. `seed` fixes the
-    initial weights.
+    initial weights. `dtype` is that of weights and results, Keras's default (float32) if None.
     """
 
     def __init__(
