@@ -66,7 +66,8 @@ def curve_with_seeds(
     name, colour, line, marker = MODELS[model]
     for run in runs:
         axes.plot(x, run, color=colour, alpha=0.3, linewidth=0.8)
-    axes.plot(x, np.mean(runs, axis=0), line, color=colour, marker=marker, label=label or name)
+    style = {"color": colour, "linestyle": line, "marker": marker}
+    axes.plot(x, np.mean(runs, axis=0), label=label or name, **style)
 
 
 def stacked_panels(titles: Sequence[str], x_label: str, y_label: str) -> tuple[Figure, list[Axes]]:
