@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from attention_course.corpora.batching import Batch, lengths_to_mask
+from attention_course.corpora.batching import Batch, make_batch
 from attention_course.corpora.strings import random_strings, string_vocabulary
 from attention_course.corpora.vocabulary import Vocabulary
 from attention_course.decoding import greedy
@@ -32,8 +32,8 @@ def exact_by_length(
     """
     strings = [s for n in lengths for s in random_strings(count, n, seed=seed + n)]
     read = [s[::-1] for s in strings] if reverse_source else strings
-    answers = copies(model, read, string_vocabulary())
-    right = np.array([a == s for a, s in zip(answers, strings, strict=True)])
+    said = copies(model, read, string_vocabulary())
+    right = np.array([a == s for a, s in zip(said, strings, strict=True)])
     return {str(n): float(r.mean()) for n, r in zip(lengths, right.reshape(-1, count), strict=True)}
 
 
@@ -49,16 +49,22 @@ def copies(
 
     `blind` tells the encoder that padding is text: the mistake of `padding_mistakes`.
     """
-    lengths = np.array([len(s) for s in strings])
-    width = width or lengths.max()
-    source = np.full((len(strings), width), vocabulary.pad)
-    source[lengths_to_mask(lengths, width)] = vocabulary.encode("".join(strings))
-    told = np.full_like(lengths, width) if blind else lengths
-    state = model.start(source, told)
-    decoded = greedy(
-        model.step, state, len(strings), vocabulary.sos, vocabulary.eos, int(lengths.max()) + 1
-    )
-    return ["".join(vocabulary.decode(ids)) for ids in decoded]
+    ids = [vocabulary.encode(string) for string in strings]
+    batch = make_batch(ids, [[]] * len(ids), vocabulary, vocabulary)
+    if width is not None:
+        more = width - batch.source.shape[1]
+        source = np.pad(batch.source, [(0, 0), (0, more)], constant_values=vocabulary.pad)
+        batch = batch._replace(source=source)
+    longest = int(batch.source_lengths.max())
+    return answers(model, blind_to_padding(batch) if blind else batch, vocabulary, longest + 1)
+
+
+def answers(model: Seq2Seq, batch: Batch, target_vocab: Vocabulary, max_length: int) -> list[str]:
+    """What the model says to each source of the batch, greedily, as text."""
+    state = model.start(batch.source, batch.source_lengths)
+    sos, eos = target_vocab.sos, target_vocab.eos
+    decoded = greedy(model.step, state, len(batch.source), sos, eos, max_length)
+    return ["".join(target_vocab.decode(ids)) for ids in decoded]
 
 
 def blind_to_padding(batch: Batch) -> Batch:

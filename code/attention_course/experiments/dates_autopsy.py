@@ -7,14 +7,14 @@ and an encoder that reads forwards and is told where the text ends.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from attention_course.corpora.batching import Batch, bucketed_batches, make_batch
 from attention_course.corpora.dates import DatePair, load_dates
 from attention_course.corpora.vocabulary import Vocabulary
-from attention_course.decoding import greedy
-from attention_course.experiments.copying import MODELS
+from attention_course.experiments.copying import MODELS, answers
 from attention_course.experiments.runner import Outcome
 from attention_course.metrics import exact_match
 from attention_course.results import Settings
@@ -66,7 +66,8 @@ def run(settings: Settings) -> Outcome:
         Vocabulary.from_sequences(pair.target for pair in dates.train),
     )
     model = build(settings, *vocabularies)
-    read = blanks_first if settings["blanks"] else _as_it_is
+    pad = vocabularies[0].pad
+    read = partial(blanks_first, pad=pad) if settings["blanks"] else _as_it_is
     test = dates.validation[: settings["fixed"]["tested"]]
     encode = [v.encode for v in vocabularies]
     pairs = [(encode[0](p.source), encode[1](p.target)) for p in dates.train]
@@ -86,8 +87,8 @@ def run(settings: Settings) -> Outcome:
         | metrics
         for step, metrics in history.evaluations
     ]
-    answers = convert(model, [p.source for p in test[:6]], *vocabularies, read)
-    examples = [[p.source, p.target, a] for p, a in zip(test[:6], answers, strict=True)]
+    said = convert(model, [p.source for p in test[:6]], *vocabularies, read)
+    examples = [[p.source, p.target, a] for p, a in zip(test[:6], said, strict=True)]
     return Outcome({**curve[-1], "examples": examples}, curve)
 
 
@@ -101,14 +102,11 @@ def build(settings: Settings, source_vocab: Vocabulary, target_vocab: Vocabulary
     return model
 
 
-def blanks_first(batch: Batch) -> Batch:
+def blanks_first(batch: Batch, pad: int) -> Batch:
     """The source filled to `WIDTH` and turned round as a whole: blanks, then the text backwards."""
     rows, width = batch.source.shape
-    source = np.pad(batch.source, [(0, 0), (0, WIDTH - width)], constant_values=PAD)
+    source = np.pad(batch.source, [(0, 0), (0, WIDTH - width)], constant_values=pad)
     return batch._replace(source=source[:, ::-1].copy(), source_lengths=np.full(rows, WIDTH))
-
-
-PAD = Vocabulary(()).pad
 
 
 def _as_it_is(batch: Batch) -> Batch:
@@ -120,19 +118,19 @@ def look(
     pairs: Sequence[DatePair],
     source_vocab: Vocabulary,
     target_vocab: Vocabulary,
-    read: Read = _as_it_is,
+    read: Read,
 ) -> dict:
     """Exact match, share of right characters at each place, number of different answers."""
-    answers = convert(model, [p.source for p in pairs], source_vocab, target_vocab, read)
+    said = convert(model, [p.source for p in pairs], source_vocab, target_vocab, read)
     right = [p.target for p in pairs]
     places = [
-        float(np.mean([a[i : i + 1] == t[i] for a, t in zip(answers, right, strict=True)]))
+        float(np.mean([a[i : i + 1] == t[i] for a, t in zip(said, right, strict=True)]))
         for i in range(10)
     ]
     return {
-        "exact": exact_match(answers, right),
+        "exact": exact_match(said, right),
         "places": [round(share, 3) for share in places],
-        "different_answers": len(set(answers)),
+        "different_answers": len(set(said)),
     }
 
 
@@ -141,11 +139,9 @@ def convert(
     texts: Sequence[str],
     source_vocab: Vocabulary,
     target_vocab: Vocabulary,
-    read: Read = _as_it_is,
+    read: Read,
 ) -> list[str]:
     """What the model makes of each text, greedily."""
     ids = [source_vocab.encode(text) for text in texts]
     batch = read(make_batch(ids, [[]] * len(ids), source_vocab, target_vocab))
-    state = model.start(batch.source, batch.source_lengths)
-    decoded = greedy(model.step, state, len(ids), target_vocab.sos, target_vocab.eos, 12)
-    return ["".join(target_vocab.decode(row)) for row in decoded]
+    return answers(model, batch, target_vocab, max_length=12)
