@@ -56,7 +56,19 @@ def clean(notebook: NotebookNode) -> None:
         for key in NOISE:
             cell.metadata.pop(key, None)
         if cell.cell_type == "code":
-            cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
+            kept = [out for out in cell.outputs if out.get("name") != "stderr"]
+            cell.outputs = merge_streams(kept)
+
+
+def merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Joins neighbouring pieces of stdout: where the kernel cuts them is chance, and shows."""
+    merged: list[NotebookNode] = []
+    for output in outputs:
+        if output.output_type == "stream" and merged and merged[-1].output_type == "stream":
+            merged[-1].text += output.text
+        else:
+            merged.append(output)
+    return merged
 
 
 def execute(path: Path) -> float:
