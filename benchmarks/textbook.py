@@ -1,8 +1,9 @@
-"""What the course's layers are measured against: recurrent layers as a textbook writes them.
+"""What the course is measured against: an encoder–decoder with attention as a textbook writes it.
 
-One call a step, with its own input product, its own weight gradient to be summed up, and new arrays
-for everything. Padding is read like any other token and its result thrown away. Right, and clear;
-`attention_course.scratch` must give the same numbers, faster.
+One call a step, with its own products, its own weight gradient to be summed up, and new arrays for
+everything; a weighted sum is repeat, multiply, sum; the optimiser goes by the formula. Right, and
+clear; `attention_course.scratch` must give the same numbers, faster. Padding is read like any other
+token: as characters, or, where `lengths` are given, with its result thrown away.
 """
 
 import numpy as np
@@ -10,6 +11,11 @@ import numpy as np
 
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
+
+
+def softmax(x):
+    powers = np.exp(x - x.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 class LSTMStep:
@@ -71,34 +77,149 @@ class GRUStep:
 
 
 class OverTime:
-    """A step layer for each step; the same weights for all of them."""
+    """A step layer for each step; the same weights for all of them.
+
+    With `lengths` every step reads every row, and a row that has ended keeps its state.
+    """
 
     def __init__(self, step, params):
         self.step, self.params = step, params
 
     def forward(self, inputs, lengths, state):
-        size = inputs.shape[1]
-        self.running = np.arange(size) < lengths[:, None]
-        self.layers, outputs = [], []
+        batch, size, _ = inputs.shape
+        self.running = None if lengths is None else np.arange(size) < lengths[:, None]
+        self.layers = []
+        outputs = np.empty((batch, size, state[0].shape[1]), inputs.dtype)
         for t in range(size):
             layer = self.step(*self.params)
-            running = self.running[:, t, None]
             after = layer.forward(inputs[:, t], state)
-            state = tuple(np.where(running, new, old) for new, old in zip(after, state))
-            outputs.append(np.where(running, after[0], 0))
+            if self.running is None:
+                state, outputs[:, t] = after, after[0]
+            else:
+                running = self.running[:, t, None]
+                state = tuple(np.where(running, new, old) for new, old in zip(after, state))
+                outputs[:, t] = np.where(running, after[0], 0)
             self.layers.append(layer)
-        return np.stack(outputs, axis=1), state
+        return outputs, state
 
     def backward(self, doutputs, dstate):
         grads = [np.zeros_like(param) for param in self.params]
-        dinputs = []
-        for t in reversed(range(len(self.layers))):
-            running = self.running[:, t, None]
-            dafter = tuple(np.where(running, dpart, 0) for dpart in dstate)
-            dafter = (dafter[0] + np.where(running, doutputs[:, t], 0), *dafter[1:])
-            dx, dbefore, dparams = self.layers[t].backward(dafter)
-            dstate = tuple(np.where(running, new, old) for new, old in zip(dbefore, dstate))
-            dinputs.append(dx)
+        batch, size, _ = doutputs.shape
+        dinputs = np.empty((batch, size, len(self.params[0])), doutputs.dtype)
+        for t in reversed(range(size)):
+            dafter, dkept = (dstate[0] + doutputs[:, t], *dstate[1:]), None
+            if self.running is not None:
+                running = self.running[:, t, None]
+                dkept = [np.where(running, 0, dpart) for dpart in dstate]
+                dafter = tuple(np.where(running, dpart, 0) for dpart in dafter)
+            dinputs[:, t], dstate, dparams = self.layers[t].backward(dafter)
+            if dkept is not None:
+                dstate = tuple(dpart + kept for dpart, kept in zip(dstate, dkept))
             for grad, dparam in zip(grads, dparams):
                 grad += dparam
-        return np.stack(dinputs[::-1], axis=1), dstate, grads
+        return dinputs, dstate, grads
+
+
+class EmbeddingOverTime:
+    """A row of the weights for each token, one step after the other."""
+
+    def __init__(self, weight):
+        self.params = (weight,)
+
+    def forward(self, ids):
+        (weight,) = self.params
+        self.ids = ids
+        vectors = np.empty((*ids.shape, weight.shape[1]), weight.dtype)
+        for t in range(ids.shape[1]):
+            vectors[:, t] = weight[ids[:, t]]
+        return vectors
+
+    def backward(self, dvectors):
+        grad = np.zeros_like(self.params[0])
+        for t in range(self.ids.shape[1]):
+            np.add.at(grad, self.ids[:, t], dvectors[:, t])
+        return [grad]
+
+
+class WeightedSumStep:
+    """Each encoder state times its weight, added up."""
+
+    def forward(self, states, weights):
+        repeated = weights[:, :, None].repeat(states.shape[2], axis=2)
+        self.cache = (states, repeated)
+        return (states * repeated).sum(axis=1)
+
+    def backward(self, dcontext):
+        states, repeated = self.cache
+        dproduct = dcontext[:, None].repeat(states.shape[1], axis=1)
+        return dproduct * repeated, (dproduct * states).sum(axis=2)
+
+
+class AttentionWeightStep:
+    """The softmax of each encoder state's dot product with the decoder's state."""
+
+    def forward(self, states, query, mask):
+        repeated = query[:, None].repeat(states.shape[1], axis=1)
+        scores = (states * repeated).sum(axis=2)
+        weights = softmax(scores if mask is None else np.where(mask, scores, -np.inf))
+        self.cache = (states, repeated, weights)
+        return weights
+
+    def backward(self, dweights):
+        states, repeated, weights = self.cache
+        dscores = weights * dweights
+        dscores -= weights * dscores.sum(axis=1, keepdims=True)
+        dproduct = dscores[:, :, None].repeat(states.shape[2], axis=2)
+        return dproduct * repeated, (dproduct * states).sum(axis=1)
+
+
+class AttentionOverTime:
+    """The two of them for each decoder step; no parameters."""
+
+    def forward(self, states, queries, mask):
+        self.layers = []
+        contexts = np.empty_like(queries)
+        for t in range(queries.shape[1]):
+            look, gather = AttentionWeightStep(), WeightedSumStep()
+            contexts[:, t] = gather.forward(states, look.forward(states, queries[:, t], mask))
+            self.layers.append((look, gather))
+        return contexts
+
+    def backward(self, dcontexts):
+        dstates, dqueries = 0, np.empty_like(dcontexts)
+        for t, (look, gather) in enumerate(self.layers):
+            dgathered, dweights = gather.backward(dcontexts[:, t])
+            dlooked, dqueries[:, t] = look.backward(dweights)
+            dstates = dstates + dgathered + dlooked
+        return dstates, dqueries
+
+
+class AffineOverTime:
+    """x W + b for all steps."""
+
+    def __init__(self, weight, bias):
+        self.params = (weight, bias)
+
+    def forward(self, x):
+        weight, bias = self.params
+        self.x = x
+        return (x.reshape(-1, x.shape[2]) @ weight + bias).reshape(*x.shape[:2], -1)
+
+    def backward(self, dy):
+        x, dy = self.x.reshape(-1, self.x.shape[2]), dy.reshape(-1, dy.shape[2])
+        return (dy @ self.params[0].T).reshape(self.x.shape), [x.T @ dy, dy.sum(axis=0)]
+
+
+class SoftmaxWithLoss:
+    """Mean cross-entropy over all tokens."""
+
+    def forward(self, logits, targets):
+        self.places = (np.arange(targets.size), targets.reshape(-1))
+        self.probs = softmax(logits.reshape(-1, logits.shape[2]))
+        self.shape = logits.shape
+        return -np.log(self.probs[self.places]).sum() / targets.size
+
+    def backward(self):
+        dlogits = self.probs
+        dlogits[self.places] -= 1
+        return (dlogits / len(dlogits)).reshape(self.shape)

@@ -1,9 +1,11 @@
-"""Greedy decoding: what is fed, where each row stops, how often the model is asked."""
+"""Greedy decoding: what is fed, where rows stop, how often the model is asked, where it looked."""
+
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from attention_course.decoding import greedy
+from attention_course.decoding import greedy, greedy_with_weights
 
 # Not 2 and 3, which published decoders have written into them.
 SOS, EOS, SIZE = 5, 1, 7
@@ -115,3 +117,85 @@ def test_greedy_refuses_nan():
     log_probs[1, 3] = np.nan
     with pytest.raises(FloatingPointError, match="NaN"):
         greedy(lambda state, tokens: (log_probs, state), None, 2, SOS, EOS, 4)
+
+
+# Where the model looked.
+
+
+class Looking(NamedTuple):
+    time: int
+    weights: np.ndarray | None
+
+
+def looking(script):
+    """`script` with weights (B,3): at step t sentence b looks with 100 t + 10 b + source place."""
+    places = 10.0 * np.arange(len(script.rows))[:, None] + np.arange(3)
+
+    def step(state, tokens):
+        log_probs, _ = script(state, tokens)
+        return log_probs, Looking(state.time + 1, 100 * (state.time + 1) + places)
+
+    return step
+
+
+def _look(script, max_length=10):
+    start = Looking(-1, np.full((len(script.rows), 3), -1.0))  # not of any step
+    return greedy_with_weights(looking(script), start, len(script.rows), SOS, EOS, max_length)
+
+
+def test_weights_say_the_same_and_are_one_row_a_call():
+    script = Script([2, EOS, 4, 4], [EOS, 3, 3, 3], [3, 2, 4, EOS])
+    said, weights = _look(script)
+    assert said == [[2], [], [3, 2, 4]]
+    assert weights.shape == (3, len(script.fed), 3) == (3, 4, 3)
+
+
+def test_the_row_of_a_token_or_eos_is_what_was_seen_when_it_was_chosen_and_then_zero():
+    _, weights = _look(Script([2, EOS], [EOS], [3, 2, 4, EOS]))
+    np.testing.assert_array_equal(weights[0], [[0, 1, 2], [100, 101, 102], [0] * 3, [0] * 3])
+    np.testing.assert_array_equal(weights[1], [[10, 11, 12], [0] * 3, [0] * 3, [0] * 3])
+    np.testing.assert_array_equal(weights[2, :, 0], [20, 120, 220, 320])
+
+
+def test_a_sentence_cut_at_max_length_has_a_row_for_each_of_its_tokens():
+    said, weights = _look(Script([2] * 9, [3, EOS]), max_length=4)
+    assert said == [[2] * 4, [3]]
+    np.testing.assert_array_equal(weights[0, :, 0], [0, 100, 200, 300])
+    np.testing.assert_array_equal(weights[1, :, 0], [10, 110, 0, 0])
+
+
+def test_a_model_may_write_its_weights_into_one_array_again_and_again():
+    script, buffer = Script([2, 3, EOS]), np.zeros((1, 3), np.float32)
+
+    def step(state, tokens):
+        buffer[...] += 1
+        return script(state, tokens)[0], Looking(0, buffer)
+
+    _, weights = greedy_with_weights(step, None, 1, SOS, EOS, 10)
+    np.testing.assert_array_equal(weights[0, :, 0], [1, 2, 3])
+    assert weights.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        (None, TypeError, "no attention weights; use greedy"),
+        (np.zeros((2, 1, 3)), ValueError, r"weights of shape \(2, 1, 3\), expected \(2, S\)"),
+        (np.zeros((3, 3)), ValueError, r"weights of shape \(3, 3\), expected \(2, S\)"),
+    ],
+    ids=["none", "an axis too many", "of another batch"],
+)
+def test_weights_that_are_none_are_refused(weights, error, message):
+    script = Script([2, EOS], [EOS])
+
+    def step(state, tokens):
+        return script(state, tokens)[0], Looking(0, weights)
+
+    with pytest.raises(error, match=message):
+        greedy_with_weights(step, None, 2, SOS, EOS, 10)
+
+
+def test_a_state_that_knows_no_weights_is_refused():
+    script = Script([2, EOS])
+    with pytest.raises(TypeError, match="no attention weights; use greedy"):
+        greedy_with_weights(script, "start", 1, SOS, EOS, 10)

@@ -7,12 +7,14 @@ import tensorflow as tf
 
 from attention_course.corpora.batching import Batch
 from attention_course.decoding import greedy
-from attention_course.keras.attention import dot_product_attention, masked_softmax
+from attention_course.keras.attention import Attention, GeneralScore
 from attention_course.keras.losses import masked_cross_entropy
 from attention_course.keras.recurrent import GRU, LSTM, Bidirectional
-from attention_course.keras.seq2seq import Seq2Seq
+from attention_course.keras.seq2seq import AttentionSeq2Seq, Seq2Seq
 from attention_course.keras.training import make_train_step
 from attention_course.keras.weights import from_arrays, to_arrays
+from attention_course.schedules import linear_schedule
+from attention_course.scratch.attention import Attention as ScratchAttention
 
 MASK = np.array([[True, True, False], [True, False, False]])
 
@@ -64,35 +66,68 @@ def test_loss_refuses(logits, targets, mask, error):
         masked_cross_entropy(logits, targets, mask)
 
 
-# Attention (the preview).
+# Attention. Its properties, in half precision and compiled too, are in `contract/`.
 
 
-def test_attention_on_the_worked_example():
-    """Scores ln 1, ln 2, ln 4 give weights 1/7, 2/7, 4/7."""
-    key = tf.constant(np.log([[[1.0], [2.0], [4.0]]]))
-    value = tf.constant([[[7.0, 0.0], [0.0, 7.0], [7.0, 7.0]]], tf.float64)
-    context, weights = dot_product_attention(tf.ones((1, 1, 1), tf.float64), key, value)
-    np.testing.assert_allclose(weights[0, 0], [1 / 7, 2 / 7, 4 / 7])
-    np.testing.assert_allclose(context[0, 0], [5, 6])
+def lookup(dtype: str) -> list[np.ndarray]:
+    """query (2,3,4), key (2,5,4), value (2,5,6)."""
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=shape).astype(dtype) for shape in ((2, 3, 4), (2, 5, 4), (2, 5, 6))]
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_masked_weights_are_exactly_zero_and_an_empty_row_is_all_zeros(dtype):
-    scores = tf.constant([[1.0, 2.0, 9.0], [5.0, 1.0, 2.0]], dtype)
+@pytest.mark.parametrize("kind", [np.array, tf.constant], ids=["NumPy", "TensorFlow"])
+def test_attention_casts_nothing_that_goes_in_or_out(dtype, kind):
+    """Keras by itself would turn all of it into float32."""
+    context, weights = Attention()(*map(kind, lookup(dtype)), kind(np.ones((3, 5), bool)))
+    assert context.dtype == weights.dtype == dtype
+    expected, _ = ScratchAttention().forward(*lookup("float64"))
+    precision = float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(tf.cast(context, "float64"), expected, atol=20 * precision)
+
+
+def test_a_general_score_refuses_inputs_of_another_dtype():
+    query, key, _ = lookup("float64")
+    assert GeneralScore(4, 4, dtype="float64")(query, key).dtype == "float64"
+    with pytest.raises(TypeError, match="weight must have the dtype of query, float64, got float"):
+        GeneralScore(4, 4)(query, key)
+
+
+def test_a_general_score_in_mixed_precision_learns_in_float32_and_counts_in_float16():
+    model = AttentionSeq2Seq(8, 8, 3, 4, dtype="mixed_float16", score="general")
+    score, batch = model.attention.score, copy_batch(2, 4)
     with tf.GradientTape() as tape:
-        tape.watch(scores)
-        weights = masked_softmax(scores, tf.constant([[True, True, False], [False] * 3]))
-        total = tf.reduce_sum(weights * tf.constant([1, 2, 3], dtype))
-    assert weights[0, 2] == 0 and not weights.numpy()[1].any()
-    assert float(tf.reduce_sum(weights[0])) == pytest.approx(1, abs=1e-3)
-    gradient = tape.gradient(total, scores).numpy()
-    assert np.isfinite(gradient).all() and gradient[0, 0] != 0
-    assert gradient[0, 2] == 0 and not gradient[1].any()
+        logits = model(batch.source, batch.source_lengths, batch.target_in)
+    gradient = tape.gradient(logits, score.weight.value)
+    assert logits.dtype == "float16" and score.weight.dtype == gradient.dtype == "float32"
+    query, key, _ = lookup("float16")
+    assert score(query, key).dtype == "float16"
 
 
-def test_attention_refuses_a_mask_of_numbers():
-    with pytest.raises(TypeError, match="mask must be bool"):
-        masked_softmax(tf.zeros((1, 2)), tf.ones((1, 2)))
+@pytest.mark.filterwarnings("ignore:Layer .* does not support masking")
+def test_attention_uses_the_mask_that_it_is_given_and_no_other():
+    """`mask_zero` hangs a mask on its output, which Keras hands to arguments called `mask`."""
+    embed = keras.layers.Embedding(9, 4, mask_zero=True)
+    states = embed(np.array([[3, 1, 0], [2, 0, 0]]))
+    _, weights = Attention()(states, states, states)
+    assert (weights.numpy() > 0).all()
+    mask = np.array([[[True, False, True]], [[False, True, True]]])
+    _, weights = Attention()(states, states, states, mask)
+    np.testing.assert_array_equal(weights.numpy() > 0, np.broadcast_to(mask, (2, 3, 3)))
+
+
+def test_attention_is_a_layer_of_a_functional_model():
+    arrays, mask = lookup("float32"), np.ones((2, 3, 5), bool)
+    mask[:, :, 2] = False
+    inputs = [keras.Input((None, array.shape[-1])) for array in arrays]
+    inputs.append(keras.Input((None, None), dtype="bool"))
+    attention = Attention(GeneralScore(4, 4))
+    model = keras.Model(inputs, attention(*inputs))
+    assert [variable.path for variable in model.trainable_variables] == [
+        attention.score.weight.path
+    ]
+    for one, other in zip(model([*arrays, mask]), attention(*arrays, mask), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
 # Layers.
@@ -129,15 +164,15 @@ def test_float32_is_the_default_and_close_to_float64():
 
 @pytest.mark.slow
 def test_a_batch_is_learned_by_heart_and_decoded_and_compiled_at_most_twice(monkeypatch):
-    model = Seq2Seq(8, 8, 8, 32)
+    model = AttentionSeq2Seq(8, 8, 8, 32, "gru")
     traces = []
     traced = model.decode
     monkeypatch.setattr(model, "decode", lambda *a: traces.append(1) or traced(*a))
-    train_step = make_train_step(model, learning_rate=0.01)
     batches = [copy_batch(rows, size, rows) for rows, size in ((6, 3), (4, 2), (5, 4))]
+    train_step = make_train_step(model, linear_schedule(0.01, steps=300, warmup=20))
     losses = [train_step(batch) for _ in range(100) for batch in batches]
     assert losses[-1] < 0.1 < 1.5 < losses[0]
-    assert len(traces) <= 2, "a batch of another shape compiles the training step anew"
+    assert len(traces) <= 2, "another shape or learning rate compiles the training step anew"
     for batch in batches:
         state = model.start(batch.source, batch.source_lengths)
         said = greedy(model.step, state, len(batch.source), sos=0, eos=1, max_length=6)

@@ -27,6 +27,8 @@ import attention_course.scratch.seq2seq as scratch_seq2seq
 import attention_course.scratch.training as scratch_training
 import attention_course.scratch.weights as scratch_weights
 from attention_course.corpora.batching import Batch
+from attention_course.decoding import greedy_with_weights
+from attention_course.schedules import linear_schedule
 
 TOLERANCE = 1e-9
 SOURCE_SIZE, TARGET_SIZE, EMBED, HIDDEN = 7, 6, 3, 4  # all different: a transposed weight shows
@@ -39,13 +41,24 @@ class Case(NamedTuple):
     model: str
     cell: str
     bidirectional: bool
+    score: str | None = None
+
+    @property
+    def options(self) -> dict[str, str]:
+        return {"score": self.score} if self.score else {}
+
+    @property
+    def memory(self) -> int:
+        """The size of one encoder state."""
+        return 2 * HIDDEN if self.bidirectional else HIDDEN
 
     @property
     def sizes(self) -> tuple:
         return SOURCE_SIZE, TARGET_SIZE, EMBED, HIDDEN, self.cell, self.bidirectional
 
     def __str__(self) -> str:
-        return f"{self.model}-{self.cell}" + "-bidirectional" * self.bidirectional
+        score = f"-{self.score}" if self.score else ""
+        return f"{self.model}-{self.cell}" + "-bidirectional" * self.bidirectional + score
 
 
 class Run(NamedTuple):
@@ -63,7 +76,8 @@ class Scratch:
     make_train_step = staticmethod(scratch_training.make_train_step)
 
     def model(self, case: Case, seed: int = 0) -> Any:
-        return getattr(scratch_seq2seq, case.model)(*case.sizes, seed=seed, dtype=np.float64)
+        kind = getattr(scratch_seq2seq, case.model)
+        return kind(*case.sizes, seed=seed, dtype=np.float64, **case.options)
 
     def rnn(self, cell: str, bidirectional: bool) -> Any:
         sizes = (EMBED, HIDDEN, 0, np.float64)
@@ -95,7 +109,8 @@ class PyTorch:
     make_train_step = staticmethod(torch_training.make_train_step)
 
     def model(self, case: Case, seed: int = 0) -> Any:
-        return getattr(torch_seq2seq, case.model)(*case.sizes, seed=seed).double()
+        kind = getattr(torch_seq2seq, case.model)
+        return kind(*case.sizes, seed=seed, **case.options).double()
 
     def rnn(self, cell: str, bidirectional: bool) -> Any:
         kind = torch_seq2seq.CELLS[cell]
@@ -136,7 +151,8 @@ class Keras:
     make_train_step = staticmethod(keras_training.make_train_step)
 
     def model(self, case: Case, seed: int = 0) -> Any:
-        return getattr(keras_seq2seq, case.model)(*case.sizes, seed=seed, dtype="float64")
+        kind = getattr(keras_seq2seq, case.model)
+        return kind(*case.sizes, seed=seed, dtype="float64", **case.options)
 
     def rnn(self, cell: str, bidirectional: bool) -> Any:
         sizes = (EMBED, HIDDEN, 0, "float64")
@@ -176,18 +192,25 @@ class Keras:
 
 
 FRAMEWORKS = {"scratch": Scratch(), "pytorch": PyTorch(), "keras": Keras()}
+ATTENTION = [
+    Case("AttentionSeq2Seq", "gru", False, "dot"),
+    Case("AttentionSeq2Seq", "lstm", False, "dot"),
+    Case("AttentionSeq2Seq", "lstm", False, "scaled_dot"),
+    Case("AttentionSeq2Seq", "lstm", True, "general"),
+]
 CASES = [
     Case(model, cell, both)
     for model in ("Seq2Seq", "PeekySeq2Seq")
     for cell in ("gru", "lstm")
     for both in (False, True)
-] + [Case("Seq2Seq", "rnn", True), Case("DotSeq2Seq", "gru", False)]
+] + [Case("Seq2Seq", "rnn", True), *ATTENTION]
 LAYERS = [(cell, both) for cell in ("rnn", "gru", "lstm") for both in (False, True)]
 
 each_framework = pytest.mark.parametrize("framework", FRAMEWORKS)
 # torch's gradients come from its own autograd through its own fused layers: the reference.
 each_other = pytest.mark.parametrize("framework", ["scratch", "keras"])
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
+each_attention = pytest.mark.parametrize("case", ATTENTION, ids=str)
 
 
 def torch_scalar(outputs, final, doutputs, dfinal):
@@ -232,15 +255,17 @@ def shapes(case: Case) -> dict[str, tuple[int, ...]]:
     directions = ("forward.", "backward.") if case.bidirectional else ("",)
     bridges = ("bridge", "bridge_cell")[: 2 if case.cell == "lstm" else 1]
     peek = HIDDEN if case.model == "PeekySeq2Seq" else 0
-    look = HIDDEN if case.model != "Seq2Seq" else 0
+    seen = {"Seq2Seq": 0, "PeekySeq2Seq": HIDDEN, "AttentionSeq2Seq": case.memory}[case.model]
     named = {"encoder.embedding.weight": (SOURCE_SIZE, EMBED)}
     for direction in directions:
         named |= rnn_shapes(case.cell, EMBED, f"encoder.rnn.{direction}")
     named["decoder.embedding.weight"] = (TARGET_SIZE, EMBED)
     named |= rnn_shapes(case.cell, EMBED + peek, "decoder.rnn.")
-    named |= linear_shapes(HIDDEN + look, TARGET_SIZE, "decoder.readout.")
+    named |= linear_shapes(HIDDEN + seen, TARGET_SIZE, "decoder.readout.")
     for bridge in bridges if case.bidirectional else ():
         named |= linear_shapes(2 * HIDDEN, HIDDEN, f"{bridge}.")
+    if case.score == "general":
+        named["attention.score.weight"] = (HIDDEN, case.memory)
     return named
 
 
@@ -271,10 +296,10 @@ def ragged_batch(seed: int = 2, extra: int = 0) -> Batch:
 
 
 @cache
-def loaded(framework: str, case: Case) -> Any:
+def loaded(framework: str, case: Case, seed: int = 1) -> Any:
     """A model with the weights that all share; no test may change it."""
     model = FRAMEWORKS[framework].model(case)
-    FRAMEWORKS[framework].weights.from_arrays(model, draw(shapes(case)))
+    FRAMEWORKS[framework].weights.from_arrays(model, draw(shapes(case), seed))
     return model
 
 
@@ -392,21 +417,24 @@ def test_the_last_real_source_token_does_change_the_logits(framework, case):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("case", "max_norm", "tolerance"),
+    ("case", "learning_rate", "max_norm", "tolerance"),
     [
-        (Case("Seq2Seq", "gru", False), 1e9, TOLERANCE),
+        (Case("Seq2Seq", "gru", False), 0.02, 1e9, TOLERANCE),
         # torch divides by (norm + 1e-6) when it clips, the others by the norm.
-        (Case("PeekySeq2Seq", "lstm", True), 0.1, 1e-6),
+        (Case("PeekySeq2Seq", "lstm", True), 0.02, 0.1, 1e-6),
+        (ATTENTION[-1], linear_schedule(0.02, steps=5, warmup=2), 1e9, TOLERANCE),
     ],
-    ids=["plain, unclipped", "all parts, clipped"],
+    ids=["plain, unclipped", "all parts, clipped", "attention, with a schedule"],
 )
-def test_five_updates_with_adam_give_the_same_losses(compiled, case, max_norm, tolerance):
+def test_five_updates_with_adam_give_the_same_losses(
+    compiled, case, learning_rate, max_norm, tolerance
+):
     """The batches differ in shape, so what is compiled is compiled for any shape as well."""
     losses, weights = {}, {}
     for name, code in FRAMEWORKS.items():
         model = code.model(case)
         code.weights.from_arrays(model, draw(shapes(case)))
-        train_step = code.make_train_step(model, learning_rate=0.02, max_norm=max_norm)
+        train_step = code.make_train_step(model, learning_rate, max_norm)
         losses[name] = [train_step(ragged_batch(i, extra=i % 2)) for i in range(5)]
         weights[name] = code.weights.to_arrays(model)
         assert all(type(loss) is float for loss in losses[name])
@@ -414,6 +442,26 @@ def test_five_updates_with_adam_give_the_same_losses(compiled, case, max_norm, t
         assert_equal(f"losses of {name}", losses[name], np.array(losses["pytorch"]), tolerance)
         assert_all_equal(weights[name], weights["pytorch"], tolerance)
     assert_all_equal(weights["scratch"], weights["keras"])
+
+
+@each_framework
+def test_a_schedule_is_asked_for_every_step_and_obeyed(framework):
+    """Steps count from 1; a rate of 0 leaves every weight as it was, for that step alone."""
+    code, asked = FRAMEWORKS[framework], []
+
+    def rate(step: int) -> float:
+        asked.append(step)
+        return 0.0 if step == 2 else 0.01
+
+    model = code.model(Case("Seq2Seq", "gru", False))
+    train_step = code.make_train_step(model, rate)
+    for step in (1, 2, 3):
+        before = code.weights.to_arrays(model)
+        train_step(ragged_batch(step))
+        after = code.weights.to_arrays(model)
+        changed = [name for name in before if not np.array_equal(before[name], after[name])]
+        assert len(changed) == (0 if step == 2 else len(before)), changed
+    assert asked == [1, 2, 3]
 
 
 @each_framework
@@ -444,6 +492,120 @@ def test_clipping_is_by_the_norm_of_all_gradients_together(framework):
         assert_equal(name, middle[name], after, 1e-6)
         after -= 0.01 * (m2 / (1 - 0.9**2)) / (np.sqrt(v2 / (1 - 0.999**2)) + 1e-8)
         assert_equal(name, code.weights.to_arrays(model)[name], after, 1e-6)
+
+
+# Where a model with attention looks.
+
+SOS, EOS, LONGEST = 1, 2, 6
+
+
+def talker(framework: str, case: Case) -> Any:
+    """A model of which some sentences end early and some not at all."""
+    return loaded(framework, case, seed=22)
+
+
+def decode(framework: str, case: Case, rows: slice = slice(None)) -> tuple[list, np.ndarray]:
+    """Free-running: what is said, and the weights (B,T,S)."""
+    model, batch = talker(framework, case), ragged_batch()
+    lengths = batch.source_lengths[rows]
+    state = model.start(batch.source[rows, : lengths.max()], lengths)
+    return greedy_with_weights(model.step, state, len(lengths), SOS, EOS, LONGEST)
+
+
+@pytest.mark.parametrize("framework", ["scratch", "keras"])
+@each_attention
+def test_all_say_the_same_and_look_at_the_same(framework, case):
+    said, weights = decode("pytorch", case)
+    ours, our_weights = decode(framework, case)
+    assert ours == said
+    assert_equal("weights", our_weights, weights)
+    batch = ragged_batch()
+    arrays = (batch.source, batch.source_lengths, batch.target_in)
+    alignments = [talker(name, case).alignment(*arrays) for name in (framework, "pytorch")]
+    assert all(isinstance(alignment, np.ndarray) for alignment in alignments)
+    assert_equal("alignment", *alignments)
+
+
+def test_these_cases_end_early_and_late_and_look_around():
+    """What the tests below rest on."""
+    for case in ATTENTION:
+        said, weights = decode("pytorch", case)
+        ends = [len(words) for words in said]
+        assert min(ends) < 4 and max(ends) == LONGEST, (case, ends)
+        five = weights[1, 0]  # the row whose source has five tokens
+        assert 1 / 5 + 0.01 < five.max() < 0.99, (case, five)
+
+
+@each_framework
+@each_attention
+def test_weights_are_spread_over_the_real_tokens_until_a_sentence_ends(framework, case):
+    said, weights = decode(framework, case)
+    source_lengths = ragged_batch().source_lengths
+    steps = min(LONGEST, max(map(len, said)) + 1)
+    assert weights.shape == (4, steps, 5)
+    for rows, words, length in zip(weights, said, source_lengths, strict=True):
+        spoken = rows[: len(words) + 1]
+        assert (spoken[:, :length] > 0).all() and not spoken[:, length:].any()
+        np.testing.assert_allclose(spoken.sum(axis=-1), 1, rtol=1e-14)
+        assert not rows[len(words) + 1 :].any()
+
+
+@each_framework
+@each_attention
+def test_free_running_looks_where_teacher_forcing_with_the_same_words_looks(framework, case):
+    said, weights = decode(framework, case)
+    target_in = np.full((4, weights.shape[1]), EOS)
+    target_in[:, 0] = SOS
+    for row, words in zip(target_in, said, strict=True):
+        row[1 : len(words) + 1] = words[: len(row) - 1]
+    batch = ragged_batch()
+    model = talker(framework, case)
+    alignment = model.alignment(batch.source, batch.source_lengths, target_in)
+    spoken = weights.any(axis=-1)
+    assert_equal("weights", weights[spoken], alignment[spoken])
+
+
+@each_framework
+@each_attention
+def test_a_batch_looks_where_its_rows_alone_look(framework, case):
+    said, weights = decode(framework, case)
+    for b in range(4):
+        alone, its_weights = decode(framework, case, slice(b, b + 1))
+        _, steps, size = its_weights.shape
+        assert alone == [said[b]]
+        assert_equal(f"weights of row {b}", its_weights[0], weights[b, :steps, :size])
+        assert not weights[b, steps:].any() and not weights[b, :, size:].any()
+
+
+@each_framework
+def test_a_model_without_attention_has_no_weights_to_give(framework):
+    model, batch = loaded(framework, CASES[0]), ragged_batch()
+    state = model.start(batch.source, batch.source_lengths)
+    assert state.weights is None
+    with pytest.raises(TypeError, match="no attention weights; use greedy"):
+        greedy_with_weights(model.step, state, 4, SOS, EOS, LONGEST)
+
+
+@each_framework
+def test_without_the_context_s_rows_of_the_readout_it_is_the_plain_model(framework):
+    """The readout sees [c_t; s_t], in this order: a file of weights must mean the same."""
+    code, plain = FRAMEWORKS[framework], Case("Seq2Seq", "lstm", False)
+    arrays = draw(shapes(ATTENTION[1]))
+    arrays["decoder.readout.weight"][:HIDDEN] = 0
+    model, other = code.model(ATTENTION[1]), code.model(plain)
+    code.weights.from_arrays(model, arrays)
+    arrays["decoder.readout.weight"] = arrays["decoder.readout.weight"][HIDDEN:]
+    code.weights.from_arrays(other, arrays)
+    batch = ragged_batch()
+    assert_equal("logits", code.logits(model, batch), code.logits(other, batch))
+
+
+@each_framework
+@pytest.mark.parametrize("score", ["dot", "scaled_dot", "cosine"])
+def test_a_score_that_is_unknown_or_does_not_fit_the_encoder_is_refused(framework, score):
+    known = "one of .*'cosine'" if score == "cosine" else f"\"general\" when .* got '{score}'"
+    with pytest.raises(ValueError, match=f"score must be {known}"):
+        FRAMEWORKS[framework].model(Case("AttentionSeq2Seq", "gru", True, score))
 
 
 # Weights from elsewhere.
@@ -499,6 +661,15 @@ def test_initial_weights_follow_the_common_rule(framework):
     for one, other in (("encoder.rnn.forward", "encoder.rnn.backward"), ("bridge", "bridge_cell")):
         for name in (name for name in arrays if name.startswith(f"{one}.")):
             assert not np.array_equal(arrays[name], arrays[name.replace(one, other)]), name
+
+
+@each_framework
+def test_a_general_score_starts_like_a_linear_layer_of_the_query(framework):
+    code = FRAMEWORKS[framework]
+    model = code.models.AttentionSeq2Seq(9, 8, 30, 40, "lstm", True, score="general")
+    weight = code.weights.to_arrays(model)["attention.score.weight"]
+    assert weight.shape == (40, 80) and weight.dtype == np.float32
+    assert 0.98 * 40**-0.5 < np.abs(weight).max() <= 40**-0.5 and abs(weight.mean()) < 0.01
 
 
 @each_framework

@@ -1,9 +1,26 @@
 """Figures and tables: readable without colour, and as plain text."""
 
+from collections.abc import Callable, Iterator
+from itertools import combinations, pairwise
+
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+from matplotlib.colors import same_color
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle, PathPatch, Rectangle
+from matplotlib.text import Text
 
 from attention_course import plotting
+
+
+@pytest.fixture(autouse=True)
+def _course_style() -> Iterator[None]:
+    with plt.rc_context():
+        plotting.use_style()
+        yield
+    plt.close("all")
 
 
 def test_models_differ_in_more_than_colour() -> None:
@@ -25,13 +42,12 @@ def test_colours_stand_out_on_white(colour: str) -> None:
 
 
 def test_curve_draws_every_seed_and_their_mean() -> None:
-    figure, (axes,) = plotting.stacked_panels(["one"], "x", "y")
+    _, (axes,) = plotting.stacked_panels(["one"], "x", "y")
     plotting.curve_with_seeds(axes, [1, 2], [[0.0, 1.0], [1.0, 0.0], [0.5, 0.5]], "plain")
     *seeds, mean = axes.lines
     assert len(seeds) == 3
     assert mean.get_ydata().tolist() == [0.5, 0.5]
     assert mean.get_label() == plotting.MODELS["plain"][0]
-    plt.close(figure)
 
 
 def test_table_aligns_and_rounds() -> None:
@@ -39,3 +55,330 @@ def test_table_aligns_and_rounds() -> None:
         [{"model": "plain", "share": 0.12345}, {"model": "dot attention", "share": 1.0}]
     )
     assert text == "model          share\nplain          0.123\ndot attention  1.000"
+
+
+# --- Heat maps ----------------------------------------------------------------
+
+SOURCE, TARGET = ["i", "eat", "lunch", "<eos>"], ["je", "déjeune", "<eos>"]
+WEIGHTS = np.array([[0.5, 0.3, 0.1, 0.1], [0.1, 0.2, 0.5, 0.2], [0.0, 0.0, 0.3, 0.7]])
+DATE, ISO = "Thursday, September 23, 2024 ", [*"2024-09-23", "<eos>"]
+DATE_WEIGHTS = np.full((len(ISO), len(DATE)), 1 / len(DATE))
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
+
+
+def labels(ticks: list[Text]) -> list[str]:
+    return [label.get_text() for label in ticks]
+
+
+def test_heat_map_has_target_rows_and_source_columns_in_reading_order() -> None:
+    axes = plotting.heat_map(WEIGHTS, SOURCE, TARGET)
+    (image,) = axes.images
+    np.testing.assert_array_equal(image.get_array(), WEIGHTS)
+    assert image.origin == "upper"
+    left, right, bottom, top = image.get_extent()
+    assert left < right and bottom > top, "row 0 must be at the top, column 0 at the left"
+    assert axes.get_xlim() == (left, right) and axes.get_ylim() == (bottom, top)
+    assert list(axes.get_xticks()) == [0, 1, 2, 3] and list(axes.get_yticks()) == [0, 1, 2]
+    assert labels(axes.get_xticklabels()) == SOURCE
+    assert labels(axes.get_yticklabels()) == TARGET
+    assert axes.xaxis.get_ticks_position() == "top"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("source", "target")
+
+
+def test_heat_map_colours_mean_the_same_whatever_the_largest_weight() -> None:
+    axes = plotting.heat_map(WEIGHTS / 5, SOURCE, TARGET)
+    (image,) = axes.images
+    assert image.get_clim() == (0, 1)
+    colours = image.get_cmap()(np.linspace(0, 1, 11))[:, :3]
+    lightness = colours @ [0.2126, 0.7152, 0.0722]
+    assert lightness[0] == 1 and lightness[-1] < 0.2, "0 is white, 1 dark"
+    steps = -np.diff(lightness)
+    assert steps.min() > 0.9 * steps.max(), "equal steps look equal"
+    bar = axes.figure.axes[1]
+    assert labels(bar.get_xticklabels()) == ["0", "0.5", "1"] and bar.get_xlim() == (0, 1)
+
+
+def test_heat_map_cuts_padding() -> None:
+    padded = np.pad(WEIGHTS, [(0, 2), (0, 3)])
+    padded[3:, :4] = 0.25  # what a teacher-forced decoder does behind its sentence
+    axes = plotting.heat_map(padded, SOURCE, TARGET)
+    np.testing.assert_array_equal(axes.images[0].get_array(), WEIGHTS)
+
+
+@pytest.mark.parametrize("row", [0, 3], ids=["in a row that is shown", "in a row that is cut"])
+def test_heat_map_refuses_weights_on_padding(row: int) -> None:
+    padded = np.pad(WEIGHTS, [(0, 1), (0, 1)])
+    padded[row, 4] = 1e-6
+    with pytest.raises(ValueError, match="weights on padding: source has 4 tokens"):
+        plotting.heat_map(padded, SOURCE, TARGET)
+
+
+def changed(value: float) -> np.ndarray:
+    weights = WEIGHTS.copy()
+    weights[1, 2] = value
+    return weights
+
+
+@pytest.mark.parametrize(
+    "weights, message",
+    [
+        (WEIGHTS.T, r"source: got 4 tokens for weights \(T, S\) = \(4, 3\), expected 1 to 3"),
+        (WEIGHTS[:2], "target: got 3 tokens"),
+        (WEIGHTS[None], r"expected \(T, S\), got shape \(1, 3, 4\)"),
+        (changed(-0.1), "between 0 and 1"),
+        (changed(1.1), "between 0 and 1"),
+        (changed(np.nan), "between 0 and 1"),
+    ],
+    ids=["transposed", "rows missing", "a batch", "negative", "scores", "NaN"],
+)
+def test_heat_map_refuses(weights: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        plotting.heat_map(weights, SOURCE, TARGET)
+
+
+def test_heat_map_refuses_no_tokens() -> None:
+    with pytest.raises(ValueError, match="source: got 0 tokens"):
+        plotting.heat_map(WEIGHTS, [], TARGET)
+
+
+def test_heat_map_takes_half_precision_and_torch_like_arrays() -> None:
+    weights = WEIGHTS.astype(np.float16)
+    assert plotting.heat_map(weights.tolist(), SOURCE, TARGET).images
+    assert plotting.heat_map(np.nextafter(np.ones((3, 4), np.float16), 2), SOURCE, TARGET).images
+
+
+def test_heat_map_of_characters_shows_blanks() -> None:
+    axes = plotting.heat_map(DATE_WEIGHTS, DATE, ISO)
+    across = axes.get_xticklabels()
+    assert "".join(labels(across)) == "Thursday,␣September␣23,␣2024␣"
+    assert labels(axes.get_yticklabels())[-1] == "<eos>"
+    for label in (*across, *axes.get_yticklabels()):
+        assert label.get_fontfamily() == ["monospace"]
+    assert {label.get_rotation() for label in across} == {0}
+
+
+def test_heat_map_turns_words_and_lone_special_tokens() -> None:
+    words = plotting.heat_map(WEIGHTS, SOURCE, TARGET).get_xticklabels()
+    assert {label.get_rotation() for label in words} == {45}
+    letters = plotting.heat_map(WEIGHTS, ["a", "b", "c", "<eos>"], TARGET).get_xticklabels()
+    assert [label.get_rotation() for label in letters] == [0, 0, 0, 90]
+
+
+def test_heat_map_draws_into_given_axes_without_a_bar() -> None:
+    figure, axes = plt.subplots()
+    assert plotting.heat_map(WEIGHTS, SOURCE, TARGET, axes, "mine") is axes
+    assert figure.axes == [axes]
+    assert axes.get_title(loc="left") == "mine"
+
+
+def test_heat_maps_share_one_bar() -> None:
+    figure = plotting.heat_maps({"early": WEIGHTS / 2, "late": WEIGHTS}, SOURCE, TARGET)
+    early, late, bar = figure.axes
+    assert (early.get_title(loc="left"), late.get_title(loc="left")) == ("early", "late")
+    np.testing.assert_array_equal(early.images[0].get_array(), WEIGHTS / 2)
+    np.testing.assert_array_equal(late.images[0].get_array(), WEIGHTS)
+    assert early.images[0].get_clim() == late.images[0].get_clim() == bar.get_xlim() == (0, 1)
+    figure.draw_without_rendering()
+    assert early.get_position().y0 > late.get_position().y1 > bar.get_position().y1
+
+
+# --- Drawings -----------------------------------------------------------------
+
+SEVENTHS, FRACTIONS = [1 / 7, 2 / 7, 4 / 7], ["1/7", "2/7", "4/7"]
+WORDS = ["i", "eat", "lunch"]
+
+
+def lookup() -> Figure:
+    scores, values = ["ln 1", "ln 2", "ln 4"], ["(7, 0)", "(0, 7)", "(7, 7)"]
+    return plotting.draw_lookup("q", WORDS, scores, SEVENTHS, FRACTIONS, values, "(5, 6)")
+
+
+def decoder(step: int = 1) -> Figure:
+    return plotting.draw_attention_decoder(WORDS, TARGET, SEVENTHS, FRACTIONS, step=step)
+
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "encoder decoder": lambda: plotting.draw_encoder_decoder(WORDS, TARGET),
+    "lookup": lookup,
+    "decoder, step 0": lambda: decoder(0),
+    "decoder, step 1": decoder,
+    "decoder, step 2": lambda: decoder(2),
+    "graph": plotting.draw_graph,
+    "graph, backward": lambda: plotting.draw_graph(backward=True),
+    "date": lambda: plotting.heat_map(DATE_WEIGHTS, DATE, ISO).figure,
+    "words": lambda: plotting.heat_map(WEIGHTS, SOURCE, TARGET, title="title").figure,
+    "dates": lambda: plotting.heat_maps({"a": DATE_WEIGHTS, "b": DATE_WEIGHTS}, DATE, ISO),
+}
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES.keys())
+def test_text_is_legible_on_a_phone(draw: Callable[[], Figure]) -> None:
+    """At least 9 pixels on a screen of 390; no text over another or outside the figure."""
+    figure = draw()
+    figure.draw_without_rendering()
+    shown = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    for text in shown:
+        assert text.get_fontsize() / 72 / figure.get_figwidth() * 390 >= 9, text
+    boxes = {text: text.get_window_extent() for text in shown}
+    for text, box in boxes.items():
+        assert figure.bbox.x0 - 1 <= box.x0 and box.x1 <= figure.bbox.x1 + 1, text
+        assert figure.bbox.y0 - 1 <= box.y0 and box.y1 <= figure.bbox.y1 + 1, text
+    level = [text for text in shown if text.get_rotation() == 0]
+    for one, other in combinations(level, 2):
+        a, b = boxes[one].padded(-1.5), boxes[other].padded(-1.5)  # the room above small letters
+        assert not a.overlaps(b), (one, other)
+
+
+def bands(figure: Figure) -> list[PathPatch]:
+    return figure.findobj(PathPatch)
+
+
+def filled(figure: Figure, role: str) -> list[Rectangle]:
+    """The boxes of one role, in the order in which they were drawn."""
+    colour = plotting.ROLES[role]
+    boxes = figure.findobj(Rectangle)
+    return [box for box in boxes if box.get_visible() and same_color(box.get_edgecolor(), colour)]
+
+
+def test_lookup_draws_each_weight_twice() -> None:
+    figure = lookup()
+    bars = [b for b in figure.findobj(Rectangle) if same_color(b.get_facecolor(), "0.45")]
+    whole = [b for b in figure.findobj(Rectangle) if same_color(b.get_facecolor(), "0.9")]
+    shares = [bar.get_width() / of.get_width() for bar, of in zip(bars, whole, strict=True)]
+    np.testing.assert_allclose(shares, SEVENTHS)
+    widths = np.array([band.get_linewidth() for band in bands(figure)])
+    np.testing.assert_allclose(widths / widths.sum(), SEVENTHS)
+
+
+def test_lookup_keeps_each_row_together() -> None:
+    figure = lookup()
+    middle = {text.get_text(): text.get_position()[1] for text in figure.findobj(Text)}
+    keys, values = filled(figure, "key"), filled(figure, "value")
+    for row, (key, value, band) in enumerate(zip(keys, values, bands(figure), strict=True)):
+        height = key.get_center()[1]
+        assert value.get_center()[1] == pytest.approx(height)
+        assert band.get_path().vertices[0] == pytest.approx((value.get_corners()[1][0], height))
+        for text in (
+            WORDS[row],
+            ["ln 1", "ln 2", "ln 4"][row],
+            ["(7, 0)", "(0, 7)", "(7, 7)"][row],
+        ):
+            assert abs(middle[text] - height) < 0.1
+        assert abs(middle[FRACTIONS[row]] - height) < 0.2
+    heights = [key.get_center()[1] for key in keys]
+    assert heights == sorted(heights, reverse=True), "the first row is at the top"
+
+
+def ends(figure: Figure, axis: int) -> list[tuple[float, float]]:
+    """Where each band arrives: its two edges, in inches."""
+    found = []
+    for band in bands(figure):
+        middle, half = band.get_path().vertices[-1][axis], band.get_linewidth() / 144
+        found.append((middle - half, middle + half))
+    return found
+
+
+@pytest.mark.parametrize("draw, axis", [(lookup, 1), (decoder, 0)], ids=["lookup", "decoder"])
+def test_bands_arrive_side_by_side_at_the_context(draw: Callable[[], Figure], axis: int) -> None:
+    figure = draw()
+    (context,) = filled(figure, "context")
+    arrived = ends(figure, axis)
+    if axis == 1:  # from the top
+        arrived = arrived[::-1]
+    for (_, last), (first, _) in pairwise(arrived):
+        assert last == pytest.approx(first)
+    centre = (arrived[0][0] + arrived[-1][1]) / 2
+    assert centre == pytest.approx(context.get_center()[axis])
+
+
+def test_decoder_keeps_every_state_as_key_and_value() -> None:
+    figure = decoder()
+    keys, values = filled(figure, "key"), filled(figure, "value")
+    assert len(keys) == len(values) == 3
+    widths = np.array([band.get_linewidth() for band in bands(figure)])
+    np.testing.assert_allclose(widths / widths.sum(), SEVENTHS)
+    for key, value, band in zip(keys, values, bands(figure), strict=True):
+        assert key.get_corners()[1][0] == pytest.approx(value.get_x()), "two halves of one state"
+        assert band.get_path().vertices[0][0] == pytest.approx(value.get_center()[0])
+    places = [key.get_x() for key in keys]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_decoder_asks_from_one_state(step: int) -> None:
+    figure = decoder(step)
+    (state,) = filled(figure, "query")
+    beside = [t for t in figure.findobj(Text) if t.get_text() == ["<sos>", *TARGET][step]]
+    read = min(beside, key=lambda text: text.get_position()[1])
+    assert read.get_position()[0] == pytest.approx(state.get_center()[0])
+    said = [t for t in figure.findobj(Text) if t.get_text() == TARGET[step]]
+    above = max(said, key=lambda text: text.get_position()[1])
+    assert above.get_position()[0] == pytest.approx(state.get_center()[0])
+    asked = [
+        line for line in solid(figure) if same_color(line.get_color(), plotting.ROLES["query"])
+    ]
+    left, right = state.get_x(), state.get_x() + state.get_width()
+    assert all(left < line.get_xdata()[0] < right for line in asked)
+    assert [line.get_xdata()[-1] for line in asked] == pytest.approx(
+        [key.get_center()[0] for key in filled(figure, "key")]
+    )
+
+
+def test_drawings_refuse_sequences_of_different_lengths() -> None:
+    with pytest.raises(ValueError):
+        plotting.draw_attention_decoder(WORDS, TARGET, SEVENTHS[:2], FRACTIONS)
+    with pytest.raises(ValueError):
+        plotting.draw_lookup("q", WORDS, FRACTIONS, SEVENTHS, FRACTIONS[:2], WORDS, "c")
+
+
+def solid(figure: Figure) -> list[Line2D]:
+    return [line for line in figure.axes[0].lines if line.get_linestyle() == "-"]
+
+
+def dashed(figure: Figure) -> list[Line2D]:
+    return [line for line in figure.axes[0].lines if line.get_linestyle() != "-"]
+
+
+def node(figure: Figure, sign: str) -> tuple[float, float]:
+    """The centre of the circle around a sign."""
+    (text,) = [text for text in figure.findobj(Text) if text.get_text() == sign]
+    centres = [circle.center for circle in figure.findobj(Circle)]
+    return min(centres, key=lambda centre: np.hypot(*np.subtract(centre, text.get_position())))
+
+
+def test_graph_uses_the_encoder_states_twice() -> None:
+    figure = plotting.draw_graph()
+    assert not dashed(figure)
+    (states,) = [
+        b
+        for b in figure.findobj(Rectangle)
+        if same_color(b.get_facecolor(), "white") and b.get_width() > 2
+    ]
+    for role, sign in (("key", "q·k"), ("value", "×")):
+        (line,) = [x for x in solid(figure) if same_color(x.get_color(), plotting.ROLES[role])]
+        start, end = line.get_xydata()[[0, -1]]
+        assert start[1] == pytest.approx(states.get_y() + states.get_height())
+        assert states.get_x() < start[0] < states.get_x() + states.get_width()
+        x, y = node(figure, sign)
+        assert end[0] == pytest.approx(x) and start[1] < end[1] < y
+    assert not any(text.startswith("d") for text in texts(figure))
+
+
+def test_graph_brings_two_gradients_back_and_adds_them() -> None:
+    forward, figure = plotting.draw_graph(), plotting.draw_graph(backward=True)
+    assert len(solid(figure)) == len(solid(forward)) + 1, "the same edges, and the legend's"
+    plus = node(figure, "+")
+    arriving = {}
+    for role in ("key", "value"):
+        (line,) = [x for x in dashed(figure) if same_color(x.get_color(), plotting.ROLES[role])]
+        start, end = line.get_xydata()[[0, -1]]
+        assert start[1] > end[1] == pytest.approx(plus[1]), "downwards, to the +"
+        arriving[role] = end[0] - plus[0]
+    assert arriving["key"] < 0 < arriving["value"]
+    (sum_,) = [x for x in dashed(figure) if x.get_xdata()[0] == x.get_xdata()[-1] == plus[0]]
+    assert sum_.get_ydata()[-1] < sum_.get_ydata()[0] < plus[1]
+    gradients = {"dquery", "dscores", "dweights", "dkey", "dvalue", "dcontext"}
+    assert gradients < set(texts(figure))

@@ -12,7 +12,7 @@ from attention_course.scratch.functional import softmax, softmax_backward
 from attention_course.scratch.layers import Embedding, Layer, Linear
 from attention_course.scratch.losses import masked_cross_entropy
 from attention_course.scratch.recurrent import GRU, LSTM, RNN, Bidirectional, Recurrent
-from attention_course.scratch.seq2seq import DotSeq2Seq, PeekySeq2Seq, Seq2Seq
+from attention_course.scratch.seq2seq import AttentionSeq2Seq, PeekySeq2Seq, Seq2Seq
 
 TOLERANCE = 1e-6
 STEP = 1e-4
@@ -158,18 +158,24 @@ def test_none_stands_for_a_zero_gradient(kind, both_ways):
 
 
 MODELS = [
-    (model, cell, both_ways)
+    (model, cell, both_ways, "")
     for model in (Seq2Seq, PeekySeq2Seq)
     for cell in ("gru", "lstm")
     for both_ways in (False, True)
 ]
-MODELS += [(Seq2Seq, "rnn", False), (DotSeq2Seq, "gru", False), (DotSeq2Seq, "lstm", False)]
+MODELS += [
+    (Seq2Seq, "rnn", False, ""),
+    (AttentionSeq2Seq, "gru", False, "dot"),
+    (AttentionSeq2Seq, "lstm", False, "scaled_dot"),
+    (AttentionSeq2Seq, "lstm", True, "general"),
+]
 
 
-@pytest.mark.parametrize(("model", "cell", "both_ways"), MODELS)
-def test_whole_model(model, cell, both_ways):
+@pytest.mark.parametrize(("model", "cell", "both_ways", "score"), MODELS)
+def test_whole_model(model, cell, both_ways, score):
     rng = np.random.default_rng(8)
-    net = model(5, 6, D, H, cell, both_ways, seed=9, dtype=np.float64)
+    options = {"score": score} if score else {}
+    net = model(5, 6, D, H, cell, both_ways, seed=9, dtype=np.float64, **options)
     source, target_in, target_out = (
         rng.integers(0, size, (B, steps)) for size, steps in ((5, S), (6, 3), (6, 3))
     )

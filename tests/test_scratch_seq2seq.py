@@ -6,23 +6,34 @@ import pytest
 from attention_course.decoding import greedy
 from attention_course.scratch.functional import log_softmax
 from attention_course.scratch.losses import masked_cross_entropy
-from attention_course.scratch.seq2seq import DotSeq2Seq, PeekySeq2Seq, Seq2Seq
+from attention_course.scratch.seq2seq import AttentionSeq2Seq, PeekySeq2Seq, Seq2Seq
 from attention_course.scratch.weights import from_arrays, gradients, to_arrays
 
 SOURCE_SIZE, TARGET_SIZE, D, H = 7, 6, 3, 4
 LENGTHS = np.array([4, 2, 1])
+ATTENTION = [
+    (AttentionSeq2Seq, "gru", False, "dot"),
+    (AttentionSeq2Seq, "lstm", False, "scaled_dot"),
+    (AttentionSeq2Seq, "lstm", True, "general"),
+]
 VARIANTS = [
     (model, cell, both_ways)
     for model in (Seq2Seq, PeekySeq2Seq)
     for cell in ("gru", "lstm")
     for both_ways in (False, True)
-] + [(DotSeq2Seq, "gru", False)]
-EACH = pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: f"{v[0].__name__}-{v[1]}-{v[2]}")
+] + ATTENTION
+
+
+def name_of(variant):
+    return "-".join([variant[0].__name__, *map(str, variant[1:])])
+
+
+EACH = pytest.mark.parametrize("variant", VARIANTS, ids=name_of)
 
 
 def build(variant, dtype=np.float64, seed=0):
-    model, cell, both_ways = variant
-    return model(SOURCE_SIZE, TARGET_SIZE, D, H, cell, both_ways, seed, dtype)
+    model, cell, both_ways, *score = variant
+    return model(SOURCE_SIZE, TARGET_SIZE, D, H, cell, both_ways, seed, dtype, *score)
 
 
 def case():
@@ -46,7 +57,7 @@ RECURRENT = {"gru": {"w_x", "w_h", "b_x", "b_h"}, "lstm": {"w_x", "w_h", "b"}}
 
 @EACH
 def test_parameter_names_are_those_of_all_frameworks(variant):
-    _, cell, both_ways = variant
+    _, cell, both_ways, *score = variant
     sides = ("forward.", "backward.") if both_ways else ("",)
     expected = {"encoder.embedding.weight", "decoder.embedding.weight"}
     expected |= {"decoder.readout.weight", "decoder.readout.bias"}
@@ -55,6 +66,8 @@ def test_parameter_names_are_those_of_all_frameworks(variant):
     if both_ways:
         bridges = ("bridge", "bridge_cell") if cell == "lstm" else ("bridge",)
         expected |= {f"{bridge}.{name}" for bridge in bridges for name in ("weight", "bias")}
+    if score == ["general"]:
+        expected.add("attention.score.weight")
     net = build(variant)
     assert net.params.keys() == net.grads.keys() == expected
 
@@ -138,6 +151,27 @@ def test_peeky_hands_the_context_to_every_step():
         net.decoder.rnn.params["b_x"][H : 2 * H] = -1e3  # z = 0: nothing is kept
         moved = net.forward(source, LENGTHS, target_in) - net.forward(changed, LENGTHS, target_in)
         assert moved.any() == sees, f"{model.__name__}"
+
+
+@pytest.mark.parametrize("variant", ATTENTION, ids=name_of)
+def test_the_query_is_the_state_that_has_read_this_step_s_input(variant):
+    """Luong's s_t, not s_{t−1}: another input at step t moves the weights of step t already."""
+    net, (source, target_in, _, _) = build(variant), case()
+    weights = net.alignment(source, LENGTHS, target_in)
+    changed = target_in.copy()
+    changed[:, 2] = (changed[:, 2] + 1) % TARGET_SIZE
+    moved = net.alignment(source, LENGTHS, changed)
+    np.testing.assert_array_equal(moved[:, :2], weights[:, :2])
+    several = LENGTHS > 1  # a single key gets weight 1 whatever is asked
+    assert (moved[several, 2:] != weights[several, 2:]).any(axis=-1).all()
+
+
+def test_after_alignment_there_is_nothing_to_go_back_to():
+    net, (source, target_in, target_out, mask) = build(ATTENTION[0]), case()
+    logits = net.forward(source, LENGTHS, target_in)
+    net.alignment(source, LENGTHS, target_in)
+    with pytest.raises(RuntimeError, match="backward needs a forward call before it"):
+        net.backward(masked_cross_entropy(logits, target_out, mask)[1])
 
 
 def test_plain_hands_over_both_parts_of_an_lstm_state():

@@ -42,6 +42,39 @@ def greedy(
     return results
 
 
+def greedy_with_weights(
+    step: Step, state: Any, batch_size: int, sos: int, eos: int, max_length: int
+) -> tuple[list[list[int]], np.ndarray]:
+    """`greedy`, and where the model looked: its result and weights (B,T,S), T = calls of `step`.
+
+    Row t of a sentence holds the weights with which its token t was chosen; the row after the last
+    token belongs to its `eos`, and what follows that is zero. They are read from `state.weights`
+    (B,S), as `step` returned it. TypeError where there are none.
+    """
+    seen: list[np.ndarray] = []
+
+    def watched(state: Any, tokens: np.ndarray) -> tuple[np.ndarray, Any]:
+        log_probs, state = step(state, tokens)
+        seen.append(_weights_of(state, batch_size))
+        return log_probs, state
+
+    results = greedy(watched, state, batch_size, sos, eos, max_length)
+    spoken = np.array([len(result) + 1 for result in results])[:, None] > np.arange(len(seen))
+    return results, np.where(spoken[..., None], np.stack(seen, axis=1), 0)
+
+
+def _weights_of(state: Any, batch_size: int) -> np.ndarray:
+    """A copy of `state.weights`, (B,S)."""
+    weights = getattr(state, "weights", None)
+    if weights is None:
+        raise TypeError("step: its state has no attention weights; use greedy for such a model")
+    if np.ndim(weights) != 2 or len(weights) != batch_size:
+        raise ValueError(
+            f"step: its state has weights of shape {np.shape(weights)}, expected ({batch_size}, S)"
+        )
+    return np.array(weights)
+
+
 def _most_probable(log_probs: np.ndarray, batch_size: int, eos: int) -> np.ndarray:
     """Ids (B,) of the largest log-probabilities of (B, V)."""
     log_probs = np.asarray(log_probs)

@@ -6,4 +6,11 @@ An experiment is a module here with `settings() -> list[dict]`, one dictionary a
 not yet recorded, two single-threaded processes side by side.
 """
 
-EXPERIMENTS = ("copy_by_length", "padding_mistakes", "dates_autopsy", "recall_by_distance")
+EXPERIMENTS = (
+    "copy_by_length",
+    "padding_mistakes",
+    "dates_autopsy",
+    "recall_by_distance",
+    "dates_attention",
+    "attention_mistakes",
+)

@@ -8,15 +8,16 @@ from attention_course.corpora.batching import Batch, make_batch
 from attention_course.corpora.strings import random_strings, string_vocabulary
 from attention_course.corpora.vocabulary import Vocabulary
 from attention_course.decoding import greedy
-from attention_course.scratch.seq2seq import DotSeq2Seq, PeekySeq2Seq, Seq2Seq
+from attention_course.scratch.seq2seq import AttentionSeq2Seq, PeekySeq2Seq, Seq2Seq
 
-MODELS = {"plain": Seq2Seq, "reversed": Seq2Seq, "peeky": PeekySeq2Seq, "dot": DotSeq2Seq}
+MODELS = {"plain": Seq2Seq, "reversed": Seq2Seq, "peeky": PeekySeq2Seq, "dot": AttentionSeq2Seq}
+EMBED_SIZE = 32
 
 
 def build(model: str, hidden_size: int, seed: int) -> Seq2Seq:
     """A GRU encoder–decoder over the nine letters, embeddings of 32."""
     size = len(string_vocabulary())
-    return MODELS[model](size, size, 32, hidden_size, seed=seed)
+    return MODELS[model](size, size, EMBED_SIZE, hidden_size, cell="gru", seed=seed)
 
 
 def exact_by_length(

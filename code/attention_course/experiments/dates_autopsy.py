@@ -67,7 +67,7 @@ def run(settings: Settings) -> Outcome:
     )
     model = build(settings, *vocabularies)
     pad = vocabularies[0].pad
-    read = partial(blanks_first, pad=pad) if settings["blanks"] else _as_it_is
+    read = partial(blanks_first, pad=pad) if settings["blanks"] else None
     test = dates.validation[: settings["fixed"]["tested"]]
     encode = [v.encode for v in vocabularies]
     pairs = [(encode[0](p.source), encode[1](p.target)) for p in dates.train]
@@ -76,7 +76,7 @@ def run(settings: Settings) -> Outcome:
     )
     history = fit(
         make_train_step(model, settings["learning_rate"]),
-        map(read, stream),
+        map(read, stream) if read else stream,
         settings["steps"],
         evaluate=lambda: look(model, test, *vocabularies, read),
         evaluate_every=settings["evaluate_every"],
@@ -109,16 +109,12 @@ def blanks_first(batch: Batch, pad: int) -> Batch:
     return batch._replace(source=source[:, ::-1].copy(), source_lengths=np.full(rows, WIDTH))
 
 
-def _as_it_is(batch: Batch) -> Batch:
-    return batch
-
-
 def look(
     model: Seq2Seq,
     pairs: Sequence[DatePair],
     source_vocab: Vocabulary,
     target_vocab: Vocabulary,
-    read: Read,
+    read: Read | None,
 ) -> dict:
     """Exact match, share of right characters at each place, number of different answers."""
     said = convert(model, [p.source for p in pairs], source_vocab, target_vocab, read)
@@ -139,9 +135,9 @@ def convert(
     texts: Sequence[str],
     source_vocab: Vocabulary,
     target_vocab: Vocabulary,
-    read: Read,
+    read: Read | None = None,
 ) -> list[str]:
-    """What the model makes of each text, greedily."""
+    """What the model makes of each text, greedily, all in one batch; `read` changes the batch."""
     ids = [source_vocab.encode(text) for text in texts]
-    batch = read(make_batch(ids, [[]] * len(ids), source_vocab, target_vocab))
-    return answers(model, batch, target_vocab, max_length=12)
+    batch = make_batch(ids, [[]] * len(ids), source_vocab, target_vocab)
+    return answers(model, read(batch) if read else batch, target_vocab, max_length=12)

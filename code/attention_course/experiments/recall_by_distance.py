@@ -13,7 +13,7 @@ from attention_course.corpora.batching import Batch
 from attention_course.corpora.strings import string_batches, string_vocabulary
 from attention_course.experiments.runner import Outcome
 from attention_course.results import Settings
-from attention_course.scratch.seq2seq import DotSeq2Seq, Seq2Seq
+from attention_course.scratch.seq2seq import AttentionSeq2Seq, Seq2Seq
 from attention_course.scratch.training import make_train_step
 from attention_course.training import fit
 
@@ -47,7 +47,7 @@ def settings() -> list[Settings]:
 def run(settings: Settings) -> Outcome:
     """Train until 99 % are right or the budget is spent."""
     size = len(string_vocabulary())
-    kind = DotSeq2Seq if settings["attention"] else Seq2Seq
+    kind = AttentionSeq2Seq if settings["attention"] else Seq2Seq
     fixed = settings["fixed"]
     model = kind(size, size, 16, fixed["hidden_size"], cell=settings["cell"], seed=settings["seed"])
     test = next(recall_batches(500, settings["distance"], seed=77))

@@ -21,16 +21,20 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from attention_course.experiments import EXPERIMENTS
+from attention_course.pretrained import Pretrained
 from attention_course.results import Result, Settings, settings_hash
 
 LIBRARIES = ("attention-course", "numpy", "torch", "tensorflow", "keras")
 
 
 class Outcome(NamedTuple):
-    """What a run gives back: its last figures, and one dictionary an evaluation along the way."""
+    """What a run gives back: its last figures, one dictionary an evaluation along the way, and
+    models to ship, by name.
+    """
 
     metrics: dict[str, Any]
     curve: list[dict[str, Any]]
+    shipped: dict[str, Pretrained] | None = None
 
 
 def results_folder() -> Path:
@@ -73,7 +77,7 @@ def _module(experiment: str) -> ModuleType:
 
 
 def record(settings: Settings) -> Path:
-    """Run once and write the result; the file appears whole or not at all."""
+    """Run once and write the result, and the models it ships."""
     begin = time.perf_counter()
     outcome = _module(settings["experiment"]).run(settings)
     result = Result(
@@ -86,10 +90,18 @@ def record(settings: Settings) -> Path:
         versions={"python": platform.python_version(), **_versions()},
         machine=f"{platform.system()} {platform.machine()}, one thread",
     )
-    path = path_of(settings)
+    # The models first: a run counts as recorded once its result is there.
+    for name, model in (outcome.shipped or {}).items():
+        _write_whole(results_folder().parent / "weights" / f"{name}.npz", model.to_bytes())
+    text = json.dumps(vars(result), indent=1) + "\n"
+    return _write_whole(path_of(settings), text.encode("utf-8"))
+
+
+def _write_whole(path: Path, content: bytes) -> Path:
+    """The file appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}.tmp")
-    draft.write_text(json.dumps(vars(result), indent=1) + "\n", encoding="utf-8")
+    draft.write_bytes(content)
     os.replace(draft, path)
     return path
 

@@ -1,32 +1,134 @@
-"""Dot-product attention: the look-up that Chapter 2 builds up and explains."""
+"""Attention: scores, weights, weighted sum.
 
+Shapes: query (B,T,d_k), key (B,S,d_k), value (B,S,d_v), scores and weights (B,T,S), context
+(B,T,d_v). `mask` is boolean, broadcastable to the scores, True = may attend. A query that may
+attend to nothing gets zero weights, a zero context and zero gradients. One decoder step is T = 1.
+More leading axes than B are welcome. Everything takes NumPy arrays and tensors, of one
+floating-point dtype, which is that of the results: nothing is cast.
+"""
+
+import keras
 import tensorflow as tf
 
+from attention_course.axes import check_axes, check_mask
+from attention_course.keras.layers import Seed, uniform
 
-def dot_product_attention(
-    query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, mask: tf.Tensor | None = None
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Each query's average of the values, weighted by softmax(query · key) (Luong et al. 2015, eq.
-    7 and 8, "dot").
+# Functions: the mathematics.
 
-    query (B,T,D), key (B,S,D), value (B,S,d_v), mask broadcastable to (B,T,S), True = may attend.
-    Returns context (B,T,d_v) and weights (B,T,S); a query that may attend to nothing gets zeros in
-    both.
+
+def dot_scores(query: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+    """q · k for each query and key (Luong et al. 2015, eq. 8, "dot"): (B,T,d_k), (B,S,d_k) ->
+    (B,T,S).
     """
-    scores = tf.matmul(query, key, transpose_b=True)
-    weights = masked_softmax(scores, mask)
-    return tf.matmul(weights, value), weights
+    query, key = _tensors(query, key)
+    check_axes(tf.Tensor, query=(query, "... T d_k"), key=(key, "... S d_k"))
+    return tf.matmul(query, key, transpose_b=True)
+
+
+def scaled_dot_scores(query: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+    """q · k / √d_k (Vaswani et al. 2017, eq. 1), of variance 1 whatever d_k, if those of q and k
+    are.
+    """
+    scores = dot_scores(query, key)
+    d_k = tf.cast(tf.shape(query)[-1], tf.float64)
+    return scores * tf.cast(d_k**-0.5, scores.dtype)
+
+
+def general_scores(query: tf.Tensor, key: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    """q W kᵀ (Luong et al. 2015, eq. 8, "general"): (B,T,d_q), (B,S,d_k), W (d_q,d_k) -> (B,T,S).
+
+    Query and key may be of different sizes.
+    """
+    query, key, weight = _tensors(query, key, weight)
+    check_axes(
+        tf.Tensor, query=(query, "... T d_q"), key=(key, "... S d_k"), weight=(weight, "d_q d_k")
+    )
+    return tf.matmul(tf.matmul(query, weight), key, transpose_b=True)
 
 
 def masked_softmax(scores: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
-    """Softmax over the last axis that gives exactly 0 where `mask` is False, and in a row with no
-    True.
-    """
+    """Softmax over the keys that may be attended; exactly 0 elsewhere, also in rows without any."""
+    (scores,) = _tensors(scores)
+    check_axes(tf.Tensor, scores=(scores, "..."))
     if mask is None:
         return tf.nn.softmax(scores)
-    if mask.dtype != tf.bool:
-        raise TypeError(f"mask must be bool with True = may attend, got {mask.dtype.name}")
-    # The lowest finite number, not -inf: an empty row then has a finite gradient before it is
-    # zeroed.
+    (mask,) = _tensors(mask)
+    check_mask(tf.Tensor, mask, tuple(scores.shape))
+    # The lowest finite number, not −inf, of which a row without any key would make NaN, also in the
+    # gradients. It makes equal weights; they are zeroed, and with them what flows back.
     weights = tf.nn.softmax(tf.where(mask, scores, scores.dtype.min))
     return tf.where(mask, weights, tf.zeros((), weights.dtype))
+
+
+def weighted_sum(weights: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+    """Σ_j w_tj v_j: weights (B,T,S), value (B,S,d_v) -> context (B,T,d_v)."""
+    weights, value = _tensors(weights, value)
+    check_axes(tf.Tensor, weights=(weights, "... T S"), value=(value, "... S d_v"))
+    return tf.matmul(weights, value)
+
+
+# Layers: the same with parameters. `autocast=False`: Keras would otherwise turn every input into
+# the layer's dtype, float64 into float32, without a word.
+
+
+class DotScore(keras.layers.Layer):
+    """q · k, or q · k / √d_k if `scaled`. Nothing to learn."""
+
+    def __init__(self, scaled: bool = False) -> None:
+        super().__init__(autocast=False)
+        self.scaled = scaled
+        self.built = True
+
+    def call(self, query: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+        """query (B,T,d_k), key (B,S,d_k) -> scores (B,T,S)."""
+        return (scaled_dot_scores if self.scaled else dot_scores)(query, key)
+
+
+class GeneralScore(keras.layers.Layer):
+    """q W kᵀ with `weight` W (query_size, key_size), which is learned; no bias, as in the paper.
+
+    Query and key must be of the layer's `dtype`, Keras's default (float32) if None.
+    """
+
+    def __init__(
+        self, query_size: int, key_size: int, seed: Seed = 0, dtype: str | None = None
+    ) -> None:
+        super().__init__(dtype=dtype, autocast=False)
+        rule = uniform(query_size, seed)
+        self.weight = self.add_weight(shape=(query_size, key_size), initializer=rule, name="weight")
+        self.built = True
+
+    def call(self, query: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+        """query (B,T,d_q), key (B,S,d_k) -> scores (B,T,S)."""
+        # The two dtypes of a layer differ where somebody asked for "mixed_float16" only.
+        return general_scores(query, key, tf.cast(self.weight, self.compute_dtype))
+
+
+class Attention(keras.layers.Layer):
+    """Each query's average of the values, weighted by the softmax of a score.
+
+    `score` is a layer that takes (query, key); the default is the dot product.
+    """
+
+    def __init__(self, score: keras.layers.Layer | None = None) -> None:
+        super().__init__(autocast=False)
+        self.score = score or DotScore()
+        self.built = True
+
+    def call(
+        self,
+        query: tf.Tensor,
+        key: tf.Tensor,
+        value: tf.Tensor,
+        mask: tf.Tensor | None = None,
+        need_weights: bool = True,
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """query (B,T,d_k), key (B,S,d_k), value (B,S,d_v), mask -> context (B,T,d_v), weights
+        (B,T,S), or None in their place without `need_weights` (which Keras wants by keyword).
+        """
+        weights = masked_softmax(self.score(query, key), mask)
+        return weighted_sum(weights, value), weights if need_weights else None
+
+
+def _tensors(*arrays: tf.Tensor) -> list[tf.Tensor]:
+    return [tf.convert_to_tensor(array) for array in arrays]

@@ -1,4 +1,4 @@
-"""Encoder–decoder models without attention, and one with the plainest attention as a preview."""
+"""Encoder–decoder models: what passes is one vector, or all encoder states to look things up in."""
 
 from typing import NamedTuple
 
@@ -6,27 +6,29 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from attention_course.keras.attention import dot_product_attention
+from attention_course.keras.attention import Attention, DotScore, GeneralScore
 from attention_course.keras.layers import Seed, embedding, linear
-from attention_course.keras.recurrent import (
-    GRU,
-    LSTM,
-    RNN,
-    Bidirectional,
-    State,
-    check_lengths,
-    sequence_mask,
-)
+from attention_course.keras.masks import padding_mask
+from attention_course.keras.recurrent import GRU, LSTM, RNN, Bidirectional, State, check_lengths
 
 CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+SCORES = ("dot", "scaled_dot", "general")
 
 
 class Memory(NamedTuple):
     """What the encoder leaves behind for the decoder."""
 
     outputs: tf.Tensor  # (B,S,H), or (B,S,2H) bidirectional: one state a source token
-    mask: tf.Tensor  # (B,S) bool, True = real token
+    mask: tf.Tensor  # (B,1,S) bool, True = real token
     context: tf.Tensor  # (B,H): the one fixed vector
+
+
+class Decoding(NamedTuple):
+    """Where decoding stands: the state of the protocol of `attention_course.decoding`."""
+
+    memory: Memory
+    hidden: State
+    weights: np.ndarray | None = None  # (B,S): where the last step looked, if the model looks
 
 
 class Encoder(keras.layers.Layer):
@@ -119,24 +121,32 @@ class Seq2Seq(keras.Model):
             self.bridge = linear(2 * hidden_size, hidden_size, draws, dtype)
             if cell == "lstm":
                 self.bridge_cell = linear(2 * hidden_size, hidden_size, draws, dtype)
+        for name, part in self.extra_parts(draws, dtype).items():
+            setattr(self, name, part)
         self.built = True
         # Compiled once for any lengths: batch and time are unknown sizes after the second call.
         self._start = tf.function(self.encode, reduce_retracing=True)
         self._step = tf.function(self._decode_step, reduce_retracing=True)
 
-    # What a kind of decoder decides: these three and nothing else.
+    # What a kind of decoder decides: these four and nothing else.
 
     def extra_inputs(self) -> tuple[int, int]:
         """How many numbers join the decoder's recurrent input and its readout's input."""
         return 0, 0
 
+    def extra_parts(self, seed: Seed, dtype: str | None) -> dict[str, keras.layers.Layer]:
+        """Layers beside encoder, decoder and bridges, by name."""
+        return {}
+
     def rnn_inputs(self, embedded: tf.Tensor, memory: Memory) -> tf.Tensor:
         """What the decoder's recurrent layer reads at each step, (B,T,·)."""
         return embedded
 
-    def readout_inputs(self, states: tf.Tensor, memory: Memory) -> tf.Tensor:
-        """What the readout sees at each step, (B,T,·)."""
-        return states
+    def readout_inputs(
+        self, states: tf.Tensor, memory: Memory
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """What the readout sees, (B,T,·), and the attention weights, if any, (B,T,S)."""
+        return states, None
 
     # The model.
 
@@ -146,15 +156,18 @@ class Seq2Seq(keras.Model):
         if self.bidirectional:
             bridges = [self.bridge, getattr(self, "bridge_cell", None)]
             state = tuple(tf.tanh(bridge(part)) for bridge, part in zip(bridges, state))
-        return Memory(outputs, sequence_mask(lengths, source), state[0]), state
+        return Memory(outputs, padding_mask(lengths, tf.shape(source)[1]), state[0]), state
 
-    def decode(self, target_in: tf.Tensor, memory: Memory, state: State) -> tuple[tf.Tensor, State]:
-        """target_in (B,T) int, all steps at once (T = 1 while decoding) -> logits (B,T,V), last
-        state.
+    def decode(
+        self, target_in: tf.Tensor, memory: Memory, state: State
+    ) -> tuple[tf.Tensor, State, tf.Tensor | None]:
+        """target_in (B,T) int (T = 1 while decoding) -> logits (B,T,V), last state, attention
+        weights (B,T,S), which are None for a model that has none.
         """
         embedded = self.decoder.embedding(target_in)
         states, state = self.decoder.rnn(self.rnn_inputs(embedded, memory), None, state)
-        return self.decoder.readout(self.readout_inputs(states, memory)), state
+        inputs, weights = self.readout_inputs(states, memory)
+        return self.decoder.readout(inputs), state, weights
 
     def call(self, source: tf.Tensor, source_lengths: tf.Tensor, target_in: tf.Tensor) -> tf.Tensor:
         """Teacher forcing: logits (B,T,V) for the whole target at once."""
@@ -163,28 +176,31 @@ class Seq2Seq(keras.Model):
 
     # The decoding protocol of `attention_course.decoding`: NumPy in, NumPy out.
 
-    def start(self, source: np.ndarray, source_lengths: np.ndarray) -> tuple[Memory, State]:
+    def start(self, source: np.ndarray, source_lengths: np.ndarray) -> Decoding:
         """Encode a batch; the result is the first `state` for `step`."""
         check_lengths(source_lengths, np.asarray(source))
-        return self._start(_ids(source), _ids(source_lengths))
+        return Decoding(*self._start(_ids(source), _ids(source_lengths)))
 
-    def step(
-        self, state: tuple[Memory, State], tokens: np.ndarray
-    ) -> tuple[np.ndarray, tuple[Memory, State]]:
+    def step(self, state: Decoding, tokens: np.ndarray) -> tuple[np.ndarray, Decoding]:
         """One decoder step: tokens (B,) -> log-probabilities (B,V), next state."""
-        memory, hidden = state
-        log_probs, hidden = self._step(_ids(tokens), memory, hidden)
-        return log_probs.numpy(), (memory, hidden)
+        memory = state.memory
+        log_probs, hidden, weights = self._step(_ids(tokens), memory, state.hidden)
+        last = None if weights is None else weights.numpy()
+        return log_probs.numpy(), Decoding(memory, hidden, last)
 
     def _decode_step(
         self, tokens: tf.Tensor, memory: Memory, hidden: State
-    ) -> tuple[tf.Tensor, State]:
-        logits, hidden = self.decode(tokens[:, None], memory, hidden)
-        return tf.nn.log_softmax(logits[:, 0]), hidden
+    ) -> tuple[tf.Tensor, State, tf.Tensor | None]:
+        logits, hidden, weights = self.decode(tokens[:, None], memory, hidden)
+        last = None if weights is None else weights[:, 0]
+        return tf.nn.log_softmax(logits[:, 0]), hidden, last
 
 
 class PeekySeq2Seq(Seq2Seq):
-    """The same fixed vector, handed to *every* decoder step and readout (Cho et al. 2014)."""
+    """The same fixed vector, handed to *every* decoder step and readout (Cho et al. 2014).
+
+    The recurrent layer reads [E y_{t−1}; c], the readout sees [s_t; c].
+    """
 
     def extra_inputs(self) -> tuple[int, int]:
         return self.hidden_size, self.hidden_size
@@ -192,37 +208,71 @@ class PeekySeq2Seq(Seq2Seq):
     def rnn_inputs(self, embedded: tf.Tensor, memory: Memory) -> tf.Tensor:
         return _join(embedded, memory.context)
 
-    def readout_inputs(self, states: tf.Tensor, memory: Memory) -> tf.Tensor:
-        return _join(states, memory.context)
+    def readout_inputs(self, states: tf.Tensor, memory: Memory) -> tuple[tf.Tensor, None]:
+        return _join(states, memory.context), None
 
 
-class DotSeq2Seq(Seq2Seq):
-    """A preview of Chapter 2: the readout sees [s_t; c_t], c_t looked up by s_t in *all* encoder
-    states.
+class AttentionSeq2Seq(Seq2Seq):
+    """The readout sees [c_t; s_t], where c_t is looked up by s_t in *all* encoder states.
 
-    Simplified Luong (dot score; no W_c, no tanh, no input feeding). The encoder must be
-    unidirectional, since the dot product needs queries and keys of one size.
+    Luong et al. 2015, simplified: their h̃_t = tanh(W_c [c_t; s_t]) is left out, and so is input
+    feeding. `score` is "dot", "scaled_dot" or "general"; only "general" suits a bidirectional
+    encoder, whose states have twice the size of the query.
     """
 
-    def extra_inputs(self) -> tuple[int, int]:
-        if self.memory_size != self.hidden_size:
-            raise ValueError(
-                "bidirectional must be False: the dot score needs keys of size "
-                f"{self.hidden_size} like the queries, got {self.memory_size}"
-            )
-        return 0, self.hidden_size
+    def __init__(
+        self,
+        source_size: int,
+        target_size: int,
+        embed_size: int,
+        hidden_size: int,
+        cell: str = "lstm",
+        bidirectional: bool = False,
+        seed: int = 0,
+        dtype: str | None = None,
+        score: str = "dot",
+    ) -> None:
+        check_score(score, bidirectional)
+        self.score = score
+        sizes = (source_size, target_size, embed_size, hidden_size)
+        super().__init__(*sizes, cell, bidirectional, seed, dtype)
 
-    def readout_inputs(self, states: tf.Tensor, memory: Memory) -> tf.Tensor:
-        context, _ = dot_product_attention(
-            states, memory.outputs, memory.outputs, memory.mask[:, None, :]
-        )
-        return tf.concat([states, context], axis=-1)
+    def alignment(
+        self, source: np.ndarray, source_lengths: np.ndarray, target_in: np.ndarray
+    ) -> np.ndarray:
+        """Teacher forcing: where each step looks, weights (B,T,S)."""
+        memory, hidden, _ = self.start(source, source_lengths)
+        return self.decode(_ids(target_in), memory, hidden)[2].numpy()
+
+    def extra_inputs(self) -> tuple[int, int]:
+        return 0, self.memory_size
+
+    def extra_parts(self, seed: Seed, dtype: str | None) -> dict[str, keras.layers.Layer]:
+        sizes = (self.hidden_size, self.memory_size)
+        score = GeneralScore(*sizes, seed, dtype) if self.score == "general" else None
+        return {"attention": Attention(score or DotScore(scaled=self.score == "scaled_dot"))}
+
+    def readout_inputs(self, states: tf.Tensor, memory: Memory) -> tuple[tf.Tensor, tf.Tensor]:
+        outputs = memory.outputs
+        context, weights = self.attention(states, outputs, outputs, memory.mask)
+        return tf.concat([context, states], axis=-1), weights
 
 
 def _join(sequence: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
     """(B,T,·) with (B,H) repeated at every step -> (B,T,·+H)."""
     repeated = tf.repeat(vector[:, None, :], tf.shape(sequence)[1], axis=1)
     return tf.concat([sequence, repeated], axis=-1)
+
+
+def check_score(score: str, bidirectional: bool) -> None:
+    """Raise unless `score` is known and suits the encoder."""
+    if score not in SCORES:
+        raise ValueError(f"score must be one of {SCORES}, got {score!r}")
+    if bidirectional and score != "general":
+        raise ValueError(
+            f'score must be "general" when bidirectional is True, since keys then have twice the '
+            f"size of queries; got {score!r}"
+        )
 
 
 def _ids(array: np.ndarray) -> tf.Tensor:

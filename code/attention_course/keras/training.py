@@ -1,6 +1,7 @@
 """One training step: teacher forcing, masked loss, clipped gradient, Adam (Kingma & Ba 2015)."""
 
 from collections.abc import Callable, Sequence
+from itertools import count
 
 import keras
 import tensorflow as tf
@@ -8,6 +9,7 @@ import tensorflow as tf
 from attention_course.corpora.batching import Batch
 from attention_course.keras.losses import masked_cross_entropy
 from attention_course.keras.recurrent import check_lengths
+from attention_course.schedules import Schedule
 
 
 class Adam:
@@ -16,7 +18,7 @@ class Adam:
 
     `keras.optimizers.Adam` adds ε before it corrects the bias of √v, which makes it 30 times larger
     at the first step; PyTorch and the paper add it after. Same here, so that the three frameworks
-    walk the same path.
+    walk the same path. `learning_rate` is a variable: another value needs no new compilation.
     """
 
     def __init__(
@@ -28,7 +30,7 @@ class Adam:
         epsilon: float = 1e-8,
     ) -> None:
         self.variables = [variable.value for variable in variables]
-        self.learning_rate = learning_rate
+        self.learning_rate = tf.Variable(learning_rate, trainable=False, dtype=tf.float64)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self.mean = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.variables]
         self.square = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.variables]
@@ -68,17 +70,20 @@ def clip_global_norm(gradients: Sequence[tf.Tensor], max_norm: float) -> list[tf
 
 
 def make_train_step(
-    model: keras.Model, learning_rate: float = 1e-3, max_norm: float = 5.0
+    model: keras.Model, learning_rate: float | Schedule = 1e-3, max_norm: float = 5.0
 ) -> Callable[[Batch], float]:
     """A function that takes a batch, updates `model` once and returns the loss (nats a token).
 
+    `learning_rate` is a number, or a function of the step (see `schedules`), which counts from 1.
     The step is compiled at the first call for the shapes of that batch, and at the first batch of
     another shape once more, for all shapes. Either takes seconds.
     """
     if not max_norm > 0:
         raise ValueError(f"max_norm must be positive, got {max_norm}")
+    rate = learning_rate if callable(learning_rate) else lambda step: learning_rate
     variables = model.trainable_variables
-    optimizer = Adam(variables, learning_rate)
+    optimizer = Adam(variables)
+    steps = count(1)
 
     @tf.function(reduce_retracing=True)
     def update(*arrays: tf.Tensor) -> tf.Tensor:
@@ -91,7 +96,9 @@ def make_train_step(
         return loss
 
     def train_step(batch: Batch) -> float:
-        return float(update(*_tensors(batch)))
+        tensors = _tensors(batch)
+        optimizer.learning_rate.assign(rate(next(steps)))
+        return float(update(*tensors))
 
     return train_step
 

@@ -10,9 +10,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from attention_course.keras.attention import GeneralScore
 from attention_course.keras.recurrent import GRU, LSTM, RNN
 
-_PLAIN = {keras.layers.Dense: ("weight", "bias"), keras.layers.Embedding: ("weight",)}
+_PLAIN = {
+    keras.layers.Dense: ("weight", "bias"),
+    keras.layers.Embedding: ("weight",),
+    GeneralScore: ("weight",),
+}
 
 
 def to_arrays(model: keras.layers.Layer) -> dict[str, np.ndarray]:

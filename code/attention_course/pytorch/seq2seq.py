@@ -1,4 +1,4 @@
-"""Encoder–decoder models without attention, and one with the plainest attention as a preview."""
+"""Encoder–decoder models: what passes is one vector, or all encoder states to look things up in."""
 
 from typing import NamedTuple
 
@@ -6,18 +6,28 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attention_course.pytorch.attention import dot_product_attention
+from attention_course.pytorch.attention import Attention, DotScore, GeneralScore
+from attention_course.pytorch.masks import padding_mask
 from attention_course.pytorch.recurrent import GRU, LSTM, RNN, Bidirectional, State
 
 CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+SCORES = ("dot", "scaled_dot", "general")
 
 
 class Memory(NamedTuple):
     """What the encoder leaves behind for the decoder."""
 
     outputs: Tensor  # (B,S,H), or (B,S,2H) bidirectional: one state a source token
-    mask: Tensor  # (B,S) bool, True = real token
+    mask: Tensor  # (B,1,S) bool, True = real token
     context: Tensor  # (B,H): the one fixed vector
+
+
+class Decoding(NamedTuple):
+    """Where decoding stands: the state of the protocol of `attention_course.decoding`."""
+
+    memory: Memory
+    hidden: State
+    weights: np.ndarray | None = None  # (B,S): where the last step looked, if the model looks
 
 
 class Encoder(nn.Module):
@@ -89,21 +99,27 @@ class Seq2Seq(nn.Module):
                 self.bridge = nn.Linear(2 * hidden_size, hidden_size)
                 if cell == "lstm":
                     self.bridge_cell = nn.Linear(2 * hidden_size, hidden_size)
+            for name, part in self.extra_parts().items():
+                self.add_module(name, part)
         self.bidirectional = bidirectional
 
-    # What a kind of decoder decides: these three and nothing else.
+    # What a kind of decoder decides: these four and nothing else.
 
     def extra_inputs(self) -> tuple[int, int]:
         """How many numbers join the decoder's recurrent input and its readout's input."""
         return 0, 0
 
+    def extra_parts(self) -> dict[str, nn.Module]:
+        """Modules beside encoder, decoder and bridges, by name."""
+        return {}
+
     def rnn_inputs(self, embedded: Tensor, memory: Memory) -> Tensor:
         """What the decoder's recurrent layer reads at each step, (B,T,·)."""
         return embedded
 
-    def readout_inputs(self, states: Tensor, memory: Memory) -> Tensor:
-        """What the readout sees at each step, (B,T,·)."""
-        return states
+    def readout_inputs(self, states: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
+        """What the readout sees, (B,T,·), and the attention weights, if any, (B,T,S)."""
+        return states, None
 
     # The model.
 
@@ -115,17 +131,19 @@ class Seq2Seq(nn.Module):
             state = tuple(
                 torch.tanh(bridge(part)) for bridge, part in zip(bridges, state, strict=False)
             )
-        positions = torch.arange(source.shape[1], device=source.device)
-        mask = positions < lengths.to(source.device)[:, None]
+        mask = padding_mask(lengths, source.shape[1], source.device)
         return Memory(outputs, mask, state[0]), state
 
-    def decode(self, target_in: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:
-        """target_in (B,T) int, all steps at once (T = 1 while decoding) -> logits (B,T,V), last
-        state.
+    def decode(
+        self, target_in: Tensor, memory: Memory, state: State
+    ) -> tuple[Tensor, State, Tensor | None]:
+        """target_in (B,T) int (T = 1 while decoding) -> logits (B,T,V), last state, attention
+        weights (B,T,S), which are None for a model that has none.
         """
         embedded = self.decoder.embedding(target_in)
         states, state = self.decoder.rnn(self.rnn_inputs(embedded, memory), None, state)
-        return self.decoder.readout(self.readout_inputs(states, memory)), state
+        inputs, weights = self.readout_inputs(states, memory)
+        return self.decoder.readout(inputs), state, weights
 
     def forward(self, source: Tensor, source_lengths: Tensor, target_in: Tensor) -> Tensor:
         """Teacher forcing: logits (B,T,V) for the whole target at once."""
@@ -135,25 +153,29 @@ class Seq2Seq(nn.Module):
     # The decoding protocol of `attention_course.decoding`: NumPy in, NumPy out.
 
     @torch.no_grad()
-    def start(self, source: np.ndarray, source_lengths: np.ndarray) -> tuple[Memory, State]:
+    def start(self, source: np.ndarray, source_lengths: np.ndarray) -> Decoding:
         """Encode a batch; the result is the first `state` for `step`."""
         self.eval()
         device = next(self.parameters()).device
-        return self.encode(torch.as_tensor(source, device=device), torch.as_tensor(source_lengths))
+        source, lengths = torch.as_tensor(source, device=device), torch.as_tensor(source_lengths)
+        return Decoding(*self.encode(source, lengths))
 
     @torch.no_grad()
-    def step(
-        self, state: tuple[Memory, State], tokens: np.ndarray
-    ) -> tuple[np.ndarray, tuple[Memory, State]]:
+    def step(self, state: Decoding, tokens: np.ndarray) -> tuple[np.ndarray, Decoding]:
         """One decoder step: tokens (B,) -> log-probabilities (B,V), next state."""
-        memory, hidden = state
+        memory = state.memory
         column = torch.as_tensor(tokens, device=memory.context.device)[:, None]
-        logits, hidden = self.decode(column, memory, hidden)
-        return logits[:, 0].log_softmax(dim=-1).cpu().numpy(), (memory, hidden)
+        logits, hidden, weights = self.decode(column, memory, state.hidden)
+        last = None if weights is None else weights[:, 0].cpu().numpy()
+        log_probs = logits[:, 0].log_softmax(dim=-1)
+        return log_probs.cpu().numpy(), Decoding(memory, hidden, last)
 
 
 class PeekySeq2Seq(Seq2Seq):
-    """The same fixed vector, handed to *every* decoder step and readout (Cho et al. 2014)."""
+    """The same fixed vector, handed to *every* decoder step and readout (Cho et al. 2014).
+
+    The recurrent layer reads [E y_{t−1}; c], the readout sees [s_t; c].
+    """
 
     def extra_inputs(self) -> tuple[int, int]:
         return self.hidden_size, self.hidden_size
@@ -161,33 +183,69 @@ class PeekySeq2Seq(Seq2Seq):
     def rnn_inputs(self, embedded: Tensor, memory: Memory) -> Tensor:
         return _join(embedded, memory.context)
 
-    def readout_inputs(self, states: Tensor, memory: Memory) -> Tensor:
-        return _join(states, memory.context)
+    def readout_inputs(self, states: Tensor, memory: Memory) -> tuple[Tensor, None]:
+        return _join(states, memory.context), None
 
 
-class DotSeq2Seq(Seq2Seq):
-    """A preview of Chapter 2: the readout sees [s_t; c_t], looked up in *all* encoder states.
+class AttentionSeq2Seq(Seq2Seq):
+    """The readout sees [c_t; s_t], where c_t is looked up by s_t in *all* encoder states.
 
-    Simplified Luong (dot score; no W_c, no tanh, no input feeding). The encoder must be
-    unidirectional, since the dot product needs queries and keys of one size.
+    Luong et al. 2015, simplified: their h̃_t = tanh(W_c [c_t; s_t]) is left out, and so is input
+    feeding. `score` is "dot", "scaled_dot" or "general"; only "general" suits a bidirectional
+    encoder, whose states have twice the size of the query.
     """
 
-    def extra_inputs(self) -> tuple[int, int]:
-        if self.memory_size != self.hidden_size:
-            raise ValueError(
-                "bidirectional must be False: the dot score needs keys of size "
-                f"{self.hidden_size} like the queries, got {self.memory_size}"
-            )
-        return 0, self.hidden_size
+    def __init__(
+        self,
+        source_size: int,
+        target_size: int,
+        embed_size: int,
+        hidden_size: int,
+        cell: str = "lstm",
+        bidirectional: bool = False,
+        seed: int = 0,
+        score: str = "dot",
+    ) -> None:
+        check_score(score, bidirectional)
+        self.score = score
+        sizes = (source_size, target_size, embed_size, hidden_size)
+        super().__init__(*sizes, cell, bidirectional, seed)
 
-    def readout_inputs(self, states: Tensor, memory: Memory) -> Tensor:
-        context, _ = dot_product_attention(
-            states, memory.outputs, memory.outputs, memory.mask[:, None, :]
-        )
-        return torch.cat([states, context], dim=-1)
+    @torch.no_grad()
+    def alignment(
+        self, source: np.ndarray, source_lengths: np.ndarray, target_in: np.ndarray
+    ) -> np.ndarray:
+        """Teacher forcing: where each step looks, weights (B,T,S)."""
+        memory, hidden, _ = self.start(source, source_lengths)
+        target_in = torch.as_tensor(target_in, device=memory.context.device)
+        return self.decode(target_in, memory, hidden)[2].cpu().numpy()
+
+    def extra_inputs(self) -> tuple[int, int]:
+        return 0, self.memory_size
+
+    def extra_parts(self) -> dict[str, nn.Module]:
+        general = self.score == "general"
+        score = GeneralScore(self.hidden_size, self.memory_size) if general else None
+        return {"attention": Attention(score or DotScore(scaled=self.score == "scaled_dot"))}
+
+    def readout_inputs(self, states: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        outputs = memory.outputs
+        context, weights = self.attention(states, outputs, outputs, memory.mask)
+        return torch.cat([context, states], dim=-1), weights
 
 
 def _join(sequence: Tensor, vector: Tensor) -> Tensor:
     """(B,T,·) with (B,H) repeated at every step -> (B,T,·+H)."""
     repeated = vector[:, None, :].expand(-1, sequence.shape[1], -1)
     return torch.cat([sequence, repeated], dim=-1)
+
+
+def check_score(score: str, bidirectional: bool) -> None:
+    """Raise unless `score` is known and suits the encoder."""
+    if score not in SCORES:
+        raise ValueError(f"score must be one of {SCORES}, got {score!r}")
+    if bidirectional and score != "general":
+        raise ValueError(
+            f'score must be "general" when bidirectional is True, since keys then have twice the '
+            f"size of queries; got {score!r}"
+        )

@@ -1,21 +1,28 @@
 """One training step: teacher forcing, masked loss, clipped gradient, Adam (Kingma & Ba 2015)."""
 
 from collections.abc import Callable
+from itertools import count
 
 import torch
 from torch import nn
 
 from attention_course.corpora.batching import Batch
 from attention_course.pytorch.losses import masked_cross_entropy
+from attention_course.schedules import Schedule
 
 
 def make_train_step(
-    model: nn.Module, learning_rate: float = 1e-3, max_norm: float = 5.0
+    model: nn.Module, learning_rate: float | Schedule = 1e-3, max_norm: float = 5.0
 ) -> Callable[[Batch], float]:
-    """A function that takes a batch, updates `model` once and returns the loss (nats a token)."""
+    """A function that takes a batch, updates `model` once and returns the loss (nats a token).
+
+    `learning_rate` is a number, or a function of the step (see `schedules`), which counts from 1.
+    """
+    rate = learning_rate if callable(learning_rate) else lambda step: learning_rate
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(parameters, lr=learning_rate, betas=(0.9, 0.999), eps=1e-8)
+    optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.999), eps=1e-8)
     device = parameters[0].device
+    steps = count(1)
 
     def train_step(batch: Batch) -> float:
         model.train()
@@ -23,6 +30,7 @@ def make_train_step(
         loss = batch_loss(model, batch, device)
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, max_norm)
+        optimizer.param_groups[0]["lr"] = rate(next(steps))
         optimizer.step()
         return loss.item()
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from attention_course.pytorch.attention import GeneralScore
 from attention_course.pytorch.recurrent import GRU, LSTM, RNN
 
 
@@ -65,5 +66,5 @@ def _parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, bool]]:
         elif isinstance(module, nn.Linear):
             yield prefix + "weight", module.weight, True
             yield prefix + "bias", module.bias, False
-        elif isinstance(module, nn.Embedding):
+        elif isinstance(module, nn.Embedding | GeneralScore):
             yield prefix + "weight", module.weight, False

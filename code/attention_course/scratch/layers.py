@@ -119,6 +119,9 @@ def expect(name: str, array: np.ndarray, kind: Any, *sizes: int, **axes: int | N
     if not np.issubdtype(array.dtype, kind):
         wanted = getattr(kind, "__name__", str(kind))
         raise TypeError(f"{name} must have dtype {wanted}, got {array.dtype}")
+    asked = (*sizes, *axes.values())
+    if array.ndim == len(asked) and all(n is None or n == m for n, m in zip(asked, array.shape)):
+        return  # the words below are costly to put together at every call
     named = [*((str(i), size) for i, size in enumerate(sizes)), *axes.items()]
     wanted = "(" + ", ".join(a if n is None else f"{a}={n}" for a, n in named) + ")"
     if array.ndim != len(named):

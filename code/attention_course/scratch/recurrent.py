@@ -59,7 +59,8 @@ class Recurrent(Layer):
 
     `_read` and `_read_backward` are the time loops. Their arrays are packed: x-products and gates
     have one row a token, states one row for each initial state and then one a token (see
-    `Packing`).
+    `Packing`). On the way forward each gate has an array of its own, so that what one works on at
+    a time lies together in memory.
     """
 
     gates: int  # blocks of H columns in w_x and w_h
@@ -92,8 +93,8 @@ class Recurrent(Layer):
         batch, size, _ = inputs.shape
         packing = pack(checked_lengths(lengths, batch, size), size, self.reverse)
         x = inputs.reshape(batch * size, -1)[packing.tokens]
-        x_product = x @ self.params["w_x"]
-        x_product += self.params[self.input_bias]
+        x_product = x @ self._by_gate(self.params["w_x"])
+        x_product += self._by_gate(self.params[self.input_bias])
         states = self._initial_states(state, packing, batch)
         saved = self._read(x_product, states, packing)
         self._cache = (packing, inputs.shape, x, states, saved)
@@ -128,7 +129,10 @@ class Recurrent(Layer):
         return dinputs.reshape(shape), dinitial
 
     def _read(self, x_product: np.ndarray, states: State, packing: Packing) -> State:
-        """Fill `states`, step by step; returns what `_read_backward` wants to know."""
+        """Fill `states`, step by step, from x w_x + b (gates,N,H), which may be written over.
+
+        Returns what `_read_backward` wants to know.
+        """
         raise NotImplementedError
 
     def _read_backward(
@@ -139,8 +143,12 @@ class Recurrent(Layer):
         saved: State,
         packing: Packing,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Gradients of x w_x and h w_h for all tokens; turns `dstate` from final into initial."""
+        """Gradients (N, gates · H) of x w_x and h w_h; turns `dstate` from final into initial."""
         raise NotImplementedError
+
+    def _by_gate(self, array: np.ndarray) -> np.ndarray:
+        """View (gates, rows, H) of a weight (rows, gates · H), or of a bias (gates · H,)."""
+        return array.reshape(-1, self.gates, self.hidden_size).swapaxes(0, 1)
 
     def _bias_backward(self, dx_product: np.ndarray, dh_product: np.ndarray) -> None:
         np.sum(dx_product, axis=0, out=self.grads[self.input_bias])
@@ -182,7 +190,7 @@ class RNN(Recurrent):
         super().__init__(input_size, hidden_size, seed, dtype, reverse, b=(hidden_size,))
 
     def _read(self, x_product: np.ndarray, states: State, packing: Packing) -> State:
-        (hidden,) = states
+        (hidden,), (x_product,) = states, x_product
         for tokens, before, after in packing.steps:
             np.matmul(hidden[before], self.params["w_h"], out=hidden[after])
             hidden[after] += x_product[tokens]
@@ -238,18 +246,19 @@ class GRU(Recurrent):
 
     def _read(self, x_product: np.ndarray, states: State, packing: Packing) -> State:
         (hidden,) = states
-        w_h, b_h, size = self.params["w_h"], self.params["b_h"], self.hidden_size
-        gates = x_product  # (N,3H): each gate is written over its x-product
-        h_new = np.empty((len(gates), size), self.dtype)  # h W_hn + b_hn
-        h_product = np.empty((len(packing.order), 3 * size), self.dtype)
+        w_h, b_h = self._by_gate(self.params["w_h"]), self._by_gate(self.params["b_h"])
+        gates = x_product  # (3,N,H): each gate is written over its x-product
+        h_new = np.empty(gates.shape[1:], self.dtype)  # h W_hn + b_hn
+        h_product = np.empty((3, len(packing.order), self.hidden_size), self.dtype)
         for tokens, before, after in packing.steps:
-            x_part, h = gates[tokens], hidden[before]
-            h_part = np.matmul(h, w_h, out=h_product[: len(h)])
+            part, h = gates[:, tokens], hidden[before]
+            h_part = np.matmul(h, w_h, out=h_product[:, : len(h)])
             h_part += b_h
-            h_new[tokens] = h_part[:, 2 * size :]
-            rz = x_part[:, : 2 * size] + h_part[:, : 2 * size]
-            x_part[:, : 2 * size] = sigmoid(rz, out=rz)
-            r, z, n = _columns(x_part, size)
+            h_new[tokens] = h_part[2]
+            rz = part[:2]
+            rz += h_part[:2]
+            r, z = sigmoid(rz, out=rz)
+            n = part[2]
             n += r * h_new[tokens]
             np.tanh(n, out=n)
             np.add((1 - z) * n, z * h, out=hidden[after])
@@ -265,12 +274,13 @@ class GRU(Recurrent):
     ) -> tuple[np.ndarray, np.ndarray]:
         (hidden,), (gates, h_new) = states, saved
         w_h, size = self.params["w_h"], self.hidden_size
-        dx_product, dh_product = np.empty_like(gates), np.empty_like(gates)
+        dx_product = np.empty((gates.shape[1], 3 * size), self.dtype)
+        dh_product = np.empty_like(dx_product)
         for tokens, before, _ in reversed(packing.steps):
             dh = dstate[0][: tokens.stop - tokens.start]  # the rows still running
             if doutputs is not None:
                 dh += doutputs[tokens]
-            r, z, n = _columns(gates[tokens], size)
+            r, z, n = gates[:, tokens]
             dx_r, dx_z, dx_n = _columns(dx_product[tokens], size)
             keep = dh * z
             np.multiply(dh - keep, 1 - n * n, out=dx_n)
@@ -317,20 +327,20 @@ class LSTM(Recurrent):
 
     def _read(self, x_product: np.ndarray, states: State, packing: Packing) -> State:
         hidden, cell = states
-        w_h, size = self.params["w_h"], self.hidden_size
-        gates = x_product  # (N,4H): each gate is written over its x-product
-        tanh_cell = np.empty((len(gates), size), self.dtype)
-        h_product = np.empty((len(packing.order), 4 * size), self.dtype)
+        w_h = self._by_gate(self.params["w_h"])
+        gates = x_product  # (4,N,H): each gate is written over its x-product
+        tanh_cell = np.empty(gates.shape[1:], self.dtype)
+        h_product = np.empty((4, len(packing.order), self.hidden_size), self.dtype)
         # σ(a) = ½ tanh(½ a) + ½ and tanh(a) = 1 tanh(1 a) + 0: one tanh for all four gates.
-        scale = np.repeat(np.array([0.5, 0.5, 1, 0.5], self.dtype), size)
+        scale = np.array([0.5, 0.5, 1, 0.5], self.dtype)[:, None, None]
         for tokens, before, after in packing.steps:
-            part = gates[tokens]
-            part += np.matmul(hidden[before], w_h, out=h_product[: len(part)])
+            h, part = hidden[before], gates[:, tokens]
+            part += np.matmul(h, w_h, out=h_product[:, : len(h)])
             part *= scale
             np.tanh(part, out=part)
             part *= scale
             part += 1 - scale
-            i, f, g, o = _columns(part, size)
+            i, f, g, o = part
             np.add(f * cell[before], i * g, out=cell[after])
             np.tanh(cell[after], out=tanh_cell[tokens])
             np.multiply(o, tanh_cell[tokens], out=hidden[after])
@@ -346,13 +356,14 @@ class LSTM(Recurrent):
     ) -> tuple[np.ndarray, np.ndarray]:
         (_, cell), (gates, tanh_cell) = states, saved
         w_h, size = self.params["w_h"], self.hidden_size
-        dproduct = np.empty_like(gates)  # x w_x and h w_h are only added: one gradient for both
+        # x w_x and h w_h are only added: one gradient for both.
+        dproduct = np.empty((gates.shape[1], 4 * size), self.dtype)
         for tokens, before, _ in reversed(packing.steps):
             running = tokens.stop - tokens.start
             dh, dc = dstate[0][:running], dstate[1][:running]
             if doutputs is not None:
                 dh += doutputs[tokens]
-            i, f, g, o = _columns(gates[tokens], size)
+            i, f, g, o = gates[:, tokens]
             di, df, dg, do = _columns(dproduct[tokens], size)
             tanh_c = tanh_cell[tokens]
             dh_o = dh * o
@@ -451,7 +462,7 @@ def check_state(
 
 
 def _columns(gates: np.ndarray, size: int) -> list[np.ndarray]:
-    """Views of the gates, (n, size) each."""
+    """Views of the gates' columns, (n, size) each."""
     return [gates[:, at : at + size] for at in range(0, gates.shape[1], size)]
 
 

@@ -1,12 +1,13 @@
-"""Encoder–decoder models without attention: what the decoder knows of the source is one vector."""
+"""Encoder–decoder models: what passes is one vector, or all encoder states to look things up in."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from attention_course.scratch.attention import DotProductAttention
+from attention_course.scratch.attention import Attention, DotScore, GeneralScore
 from attention_course.scratch.functional import log_softmax
 from attention_course.scratch.layers import Embedding, Layer, Linear, expect
+from attention_course.scratch.masks import padding_mask
 from attention_course.scratch.recurrent import (
     GRU,
     LSTM,
@@ -17,14 +18,23 @@ from attention_course.scratch.recurrent import (
 )
 
 CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+SCORES = ("dot", "scaled_dot", "general")
 
 
 class Memory(NamedTuple):
     """What the encoder leaves behind for the decoder; also the gradients of it (without a mask)."""
 
     outputs: np.ndarray  # (B,S,H), or (B,S,2H) bidirectional: one state a source token
-    mask: np.ndarray | None  # (B,S) bool, True = real token
+    mask: np.ndarray | None  # (B,1,S) bool, True = real token
     context: np.ndarray  # (B,H): the one fixed vector
+
+
+class Decoding(NamedTuple):
+    """Where decoding stands: the state of the protocol of `attention_course.decoding`."""
+
+    memory: Memory
+    hidden: State
+    weights: np.ndarray | None = None  # (B,S): where the last step looked, if the model looks
 
 
 class Encoder(Layer):
@@ -106,14 +116,21 @@ class Seq2Seq(Layer):
         self.bridges = {
             name: Linear(2 * hidden_size, hidden_size, generator, dtype) for name in names
         }
-        super().__init__(parts={"encoder": self.encoder, "decoder": self.decoder} | self.bridges)
+        parts = {"encoder": self.encoder, "decoder": self.decoder} | self.bridges
+        super().__init__(parts=parts | self.extra_parts(generator, dtype))
 
-    # What a kind of decoder decides: these five and nothing else. Each `_backward` returns the
-    # gradient of its first argument and adds that of the memory to `dmemory`.
+    # What a kind of decoder decides: these six and nothing else. Each `_backward` returns the
+    # gradient of the first argument and adds that of the memory to `dmemory`.
 
     def extra_inputs(self) -> tuple[int, int]:
         """How many numbers join the decoder's recurrent input and its readout's input."""
         return 0, 0
+
+    def extra_parts(
+        self, generator: np.random.Generator, dtype: np.dtype | type
+    ) -> dict[str, Layer]:
+        """Layers beside encoder, decoder and bridges, by name."""
+        return {}
 
     def rnn_inputs(self, embedded: np.ndarray, memory: Memory) -> np.ndarray:
         """What the decoder's recurrent layer reads at each step, (B,T,·)."""
@@ -122,9 +139,11 @@ class Seq2Seq(Layer):
     def rnn_inputs_backward(self, dinputs: np.ndarray, dmemory: Memory) -> np.ndarray:
         return dinputs
 
-    def readout_inputs(self, states: np.ndarray, memory: Memory) -> np.ndarray:
-        """What the readout sees at each step, (B,T,·)."""
-        return states
+    def readout_inputs(
+        self, states: np.ndarray, memory: Memory
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """What the readout sees, (B,T,·), and the attention weights, if any, (B,T,S)."""
+        return states, None
 
     def readout_inputs_backward(self, dinputs: np.ndarray, dmemory: Memory) -> np.ndarray:
         return dinputs
@@ -139,8 +158,7 @@ class Seq2Seq(Layer):
         if self.bridges:
             pairs = zip(self.bridges.values(), state, strict=True)
             state = tuple(np.tanh(bridge.forward(part)) for bridge, part in pairs)
-        mask = np.arange(source.shape[1]) < lengths[:, None]
-        return Memory(outputs, mask, state[0]), state
+        return Memory(outputs, padding_mask(lengths, source.shape[1]), state[0]), state
 
     def encode_backward(self, dmemory: Memory, dstate: State, state: State) -> None:
         """From the gradients of both results of `encode`; `state` is the second of them."""
@@ -152,12 +170,15 @@ class Seq2Seq(Layer):
 
     def decode(
         self, target_in: np.ndarray, memory: Memory, state: State
-    ) -> tuple[np.ndarray, State]:
-        """target_in (B,T) int (T = 1 while decoding) -> logits (B,T,V), last state."""
+    ) -> tuple[np.ndarray, State, np.ndarray | None]:
+        """target_in (B,T) int (T = 1 while decoding) -> logits (B,T,V), last state, attention
+        weights (B,T,S), which are None for a model that has none.
+        """
         expect("target_in", target_in, np.integer, B=len(memory.context), T=None)
         embedded = self.decoder.embedding.forward(target_in)
         states, state = self.decoder.rnn.forward(self.rnn_inputs(embedded, memory), None, state)
-        return self.decoder.readout.forward(self.readout_inputs(states, memory)), state
+        inputs, weights = self.readout_inputs(states, memory)
+        return self.decoder.readout.forward(inputs), state, weights
 
     def decode_backward(self, dlogits: np.ndarray, memory: Memory) -> tuple[Memory, State]:
         """dlogits (B,T,V) -> gradients of `memory` and of the first decoder state."""
@@ -173,7 +194,7 @@ class Seq2Seq(Layer):
     ) -> np.ndarray:
         """Teacher forcing: logits (B,T,V) for the whole target at once."""
         memory, state = self.encode(source, source_lengths)
-        logits, _ = self.decode(target_in, memory, state)
+        logits, _, _ = self.decode(target_in, memory, state)
         self._cache = (memory, state)
         return logits
 
@@ -185,20 +206,19 @@ class Seq2Seq(Layer):
 
     # The decoding protocol of `attention_course.decoding`.
 
-    def start(self, source: np.ndarray, source_lengths: np.ndarray) -> tuple[Memory, State]:
+    def start(self, source: np.ndarray, source_lengths: np.ndarray) -> Decoding:
         """Encode a batch; the result is the first `state` for `step`."""
         self._cache = None
-        return self.encode(source, source_lengths)
+        return Decoding(*self.encode(source, source_lengths))
 
-    def step(
-        self, state: tuple[Memory, State], tokens: np.ndarray
-    ) -> tuple[np.ndarray, tuple[Memory, State]]:
+    def step(self, state: Decoding, tokens: np.ndarray) -> tuple[np.ndarray, Decoding]:
         """One decoder step: tokens (B,) int -> log-probabilities (B,V), next state."""
         self._cache = None  # the layers now remember this step: a `backward` would be wrong
-        memory, hidden = state
+        memory = state.memory
         expect("tokens", tokens, np.integer, B=len(memory.context))
-        logits, hidden = self.decode(tokens[:, None], memory, hidden)
-        return log_softmax(logits[:, 0]), (memory, hidden)
+        logits, hidden, weights = self.decode(tokens[:, None], memory, state.hidden)
+        last = None if weights is None else weights[:, 0]
+        return log_softmax(logits[:, 0]), Decoding(memory, hidden, last)
 
 
 class PeekySeq2Seq(Seq2Seq):
@@ -216,36 +236,64 @@ class PeekySeq2Seq(Seq2Seq):
     def rnn_inputs_backward(self, dinputs: np.ndarray, dmemory: Memory) -> np.ndarray:
         return _join_backward(dinputs, dmemory.context)
 
-    def readout_inputs(self, states: np.ndarray, memory: Memory) -> np.ndarray:
-        return _join(states, memory.context)
+    def readout_inputs(self, states: np.ndarray, memory: Memory) -> tuple[np.ndarray, None]:
+        return _join(states, memory.context), None
 
     def readout_inputs_backward(self, dinputs: np.ndarray, dmemory: Memory) -> np.ndarray:
         return _join_backward(dinputs, dmemory.context)
 
 
-class DotSeq2Seq(Seq2Seq):
-    """A preview of Chapter 2: the readout sees [s_t; c_t], c_t looked up in *all* encoder states.
+class AttentionSeq2Seq(Seq2Seq):
+    """The readout sees [c_t; s_t], where c_t is looked up by s_t in *all* encoder states.
 
-    Simplified Luong (dot score; no W_c, no tanh, no input feeding); the query is s_t. The encoder
-    must be unidirectional, since the dot product needs queries and keys of one size.
+    Luong et al. 2015, simplified: their h̃_t = tanh(W_c [c_t; s_t]) is left out, and so is input
+    feeding. `score` is "dot", "scaled_dot" or "general"; only "general" suits a bidirectional
+    encoder, whose states have twice the size of the query.
     """
 
-    def extra_inputs(self) -> tuple[int, int]:
-        if self.memory_size != self.hidden_size:
-            raise ValueError(
-                "bidirectional must be False: the dot score needs keys of size "
-                f"{self.hidden_size} like the queries, got {self.memory_size}"
-            )
-        self.attention = DotProductAttention()
-        return 0, self.hidden_size
+    def __init__(
+        self,
+        source_size: int,
+        target_size: int,
+        embed_size: int,
+        hidden_size: int,
+        cell: str = "lstm",
+        bidirectional: bool = False,
+        seed: int = 0,
+        dtype: np.dtype | type = np.float32,
+        score: str = "dot",
+    ) -> None:
+        check_score(score, bidirectional)
+        self.score = score
+        sizes = (source_size, target_size, embed_size, hidden_size)
+        super().__init__(*sizes, cell, bidirectional, seed, dtype)
 
-    def readout_inputs(self, states: np.ndarray, memory: Memory) -> np.ndarray:
-        outputs, mask = memory.outputs, memory.mask[:, None, :]
-        context, _ = self.attention.forward(states, outputs, outputs, mask)
-        return np.concatenate([states, context], axis=-1)
+    def alignment(
+        self, source: np.ndarray, source_lengths: np.ndarray, target_in: np.ndarray
+    ) -> np.ndarray:
+        """Teacher forcing: where each step looks, weights (B,T,S)."""
+        self._cache = None
+        return self.decode(target_in, *self.encode(source, source_lengths))[2]
+
+    def extra_inputs(self) -> tuple[int, int]:
+        return 0, self.memory_size
+
+    def extra_parts(
+        self, generator: np.random.Generator, dtype: np.dtype | type
+    ) -> dict[str, Layer]:
+        sizes = (self.hidden_size, self.memory_size)
+        general = self.score == "general"
+        score = GeneralScore(*sizes, generator, dtype) if general else None
+        self.attention = Attention(score or DotScore(scaled=self.score == "scaled_dot"))
+        return {"attention": self.attention}
+
+    def readout_inputs(self, states: np.ndarray, memory: Memory) -> tuple[np.ndarray, np.ndarray]:
+        outputs = memory.outputs
+        context, weights = self.attention.forward(states, outputs, outputs, memory.mask)
+        return np.concatenate([context, states], axis=-1), weights
 
     def readout_inputs_backward(self, dinputs: np.ndarray, dmemory: Memory) -> np.ndarray:
-        dstates, dcontext = np.split(dinputs, 2, axis=-1)
+        dcontext, dstates = np.split(dinputs, [self.memory_size], axis=-1)
         dquery, dkey, dvalue = self.attention.backward(dcontext)
         dmemory.outputs[...] += dkey + dvalue  # keys and values are the same states: two paths
         return dstates + dquery
@@ -263,3 +311,14 @@ def _join_backward(djoined: np.ndarray, dvector: np.ndarray) -> np.ndarray:
     dsequence, drepeated = np.split(djoined, [djoined.shape[-1] - dvector.shape[1]], axis=-1)
     dvector += drepeated.sum(axis=1)
     return dsequence
+
+
+def check_score(score: str, bidirectional: bool) -> None:
+    """Raise unless `score` is known and suits the encoder."""
+    if score not in SCORES:
+        raise ValueError(f"score must be one of {SCORES}, got {score!r}")
+    if bidirectional and score != "general":
+        raise ValueError(
+            f'score must be "general" when bidirectional is True, since keys then have twice the '
+            f"size of queries; got {score!r}"
+        )

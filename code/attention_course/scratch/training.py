@@ -11,6 +11,7 @@ from attention_course.scratch.losses import masked_cross_entropy
 
 if TYPE_CHECKING:
     from attention_course.corpora.batching import Batch
+    from attention_course.schedules import Schedule
     from attention_course.scratch.seq2seq import Seq2Seq
 
 
@@ -77,16 +78,21 @@ def clip_global_norm(grads: Mapping[str, np.ndarray], max_norm: float) -> float:
 
 
 def make_train_step(
-    model: Seq2Seq, learning_rate: float = 1e-3, max_norm: float = 5.0
+    model: Seq2Seq, learning_rate: float | Schedule = 1e-3, max_norm: float = 5.0
 ) -> Callable[[Batch], float]:
-    """A function that takes a batch, updates `model` once and returns the loss (nats a token)."""
-    optimizer = Adam(model.params, learning_rate)
+    """A function that takes a batch, updates `model` once and returns the loss (nats a token).
+
+    `learning_rate` is a number, or a function of the step (see `schedules`), which counts from 1.
+    """
+    rate = learning_rate if callable(learning_rate) else lambda step: learning_rate
+    optimizer = Adam(model.params)
 
     def train_step(batch: Batch) -> float:
         logits = model.forward(batch.source, batch.source_lengths, batch.target_in)
         loss, dlogits = masked_cross_entropy(logits, batch.target_out, batch.target_mask)
         model.backward(dlogits)
         clip_global_norm(model.grads, max_norm)
+        optimizer.learning_rate = rate(optimizer.steps + 1)
         optimizer.step(model.grads)
         return loss
 

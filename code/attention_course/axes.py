@@ -1,0 +1,99 @@
+"""Wrong shapes, dtypes and masks are reported by name, in the same words in every framework.
+
+An array is any object with `shape` and `dtype`: NumPy's, PyTorch's or TensorFlow's. In a compiled
+TensorFlow function a size may be unknown (None); such an axis is taken on trust.
+"""
+
+from typing import Any
+
+Shape = tuple[int | None, ...]
+
+
+def check_axes(kind: type, **arrays: tuple[Any, str]) -> None:
+    """Raise unless every array is a floating-point `kind` with its named axes, equal by name.
+
+    >>> check_axes(np.ndarray, query=(query, "... T d_k"), key=(key, "... S d_k"))
+
+    The same name must have the same size everywhere; "..." stands for any number of leading axes
+    (at least one), and they too must be the same everywhere. All dtypes must be one floating-point
+    dtype. TypeError for a wrong type or dtype, ValueError for a wrong shape; both name the array.
+    """
+    sizes: dict[str, tuple[Any, str]] = {}
+    first_name, first_dtype = None, None
+    for name, (array, axes) in arrays.items():
+        _check_type(kind, name, array)
+        if first_name is None:
+            first_name, first_dtype = name, array.dtype
+        if array.dtype != first_dtype:
+            raise TypeError(
+                f"{name} must have the dtype of {first_name}, {_text(first_dtype)}, "
+                f"got {_text(array.dtype)}"
+            )
+        for axis, size in _named_sizes(name, shape_of(array), axes):
+            known, owner = sizes.setdefault(axis, (size, name))
+            if not _equal(size, known):
+                leading = "the leading axes" if axis == "..." else f"axis {axis}"
+                raise ValueError(
+                    f"{name}: {leading} must have size {known} as in {owner}, got {size}; "
+                    f"{name} has shape {shape_of(array)}, "
+                    f"{owner} has shape {shape_of(arrays[owner][0])}"
+                )
+
+
+def check_mask(kind: type, mask: Any, scores: Shape) -> None:
+    """Raise unless `mask` is a boolean `kind` that is broadcastable to the shape of the scores."""
+    if not isinstance(mask, kind):
+        raise TypeError(f"mask must be a boolean {kind.__name__}, got {type(mask).__name__}")
+    if "bool" not in _text(mask.dtype):
+        raise TypeError(f"mask must be bool with True = may attend, got {_text(mask.dtype)}")
+    shape = shape_of(mask)
+    fits = len(shape) <= len(scores) and all(
+        given == 1 or _equal(given, wanted)
+        for given, wanted in zip(reversed(shape), reversed(scores))
+    )
+    if not fits:
+        hint = ""
+        if len(shape) == 2 and _equal(shape, (scores[0], scores[-1])):
+            hint = "; a padding mask is (B,1,S), see padding_mask"
+        raise ValueError(
+            f"mask must be broadcastable to the scores, (..., T, S) = {scores}, got shape "
+            f"{shape}{hint}"
+        )
+
+
+def shape_of(array: Any) -> Shape:
+    """The shape as a plain tuple; None where a compiled function does not know the size."""
+    return tuple(array.shape)
+
+
+def _check_type(kind: type, name: str, array: Any) -> None:
+    if not isinstance(array, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, got {type(array).__name__}")
+    if "float" not in _text(array.dtype):
+        raise TypeError(f"{name} must be of a floating-point dtype, got {_text(array.dtype)}")
+
+
+def _named_sizes(name: str, shape: Shape, axes: str) -> list[tuple[str, Any]]:
+    names = axes.split()
+    leading = names[0] == "..."
+    trailing = names[1:] if leading else names
+    extra = len(shape) - len(trailing)
+    if extra < 1 if leading else extra != 0:
+        count = f"at least {len(names)}" if leading else str(len(names))
+        raise ValueError(f"{name} must have {count} axes ({', '.join(names)}), got shape {shape}")
+    if 0 in shape:
+        raise ValueError(f"{name}: every axis must have size 1 or more, got shape {shape}")
+    pairs = list(zip(trailing, shape[extra:]))
+    return [("...", shape[:extra]), *pairs] if leading else pairs
+
+
+def _equal(given: Any, wanted: Any) -> bool:
+    """Equality in which None, an unknown size, equals everything."""
+    if isinstance(given, tuple) and isinstance(wanted, tuple):
+        return len(given) == len(wanted) and all(map(_equal, given, wanted))
+    return given is None or wanted is None or given == wanted
+
+
+def _text(dtype: Any) -> str:
+    """float32, whether NumPy, torch or TensorFlow says it."""
+    return getattr(dtype, "name", str(dtype)).removeprefix("torch.")

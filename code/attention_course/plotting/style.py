@@ -1,0 +1,46 @@
+"""One look for all figures: legible on a phone and in print, safe for colour-blind eyes (Okabe &
+Ito 2008).
+
+A model keeps its colour *and* its line style and marker through the whole course, so that no figure
+depends on colour alone. Query, key, value and context have one colour each.
+"""
+
+import matplotlib.pyplot as plt
+
+ROLES = {"query": "#0072B2", "key": "#B34700", "value": "#007A5A", "context": "#8F3F71"}
+# The same, pale: what a box of that role is filled with. Text in it is dark.
+FILLS = {"query": "#CCE3F0", "key": "#F2DACB", "value": "#CBE5DD", "context": "#E6CBDC"}
+
+# label, colour, line style, marker
+MODELS = {
+    "plain": ("plain", "#0072B2", "-", "o"),
+    "peeky": ("peeky", "#B34700", "--", "s"),
+    "reversed": ("source reversed", "#595959", ":", "^"),
+    "dot": ("dot attention", "#007A5A", "-.", "D"),
+    "ours": ("dot attention", "#8F3F71", (0, (5, 1, 1, 1, 1, 1)), "v"),
+    "rnn": ("bare RNN", "#0072B2", "-", "o"),
+    "gru": ("GRU", "#B34700", "--", "s"),
+    "lstm": ("LSTM", "#595959", ":", "^"),
+}
+
+
+def use_style() -> None:
+    """Set matplotlib's defaults for every figure of the course."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (4.6, 3.2),
+            "figure.dpi": 140,
+            "figure.constrained_layout.use": True,
+            "figure.facecolor": "white",
+            "font.size": 11,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "axes.titlesize": 11,
+            "grid.alpha": 0.3,
+            "legend.frameon": False,
+            "legend.fontsize": 10,
+            "lines.linewidth": 2,
+            "lines.markersize": 5,
+        }
+    )

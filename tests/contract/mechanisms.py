@@ -1,0 +1,268 @@
+"""The mechanisms under contract, one declaration each; a new one is declared here and nowhere else.
+
+A declaration says how the layer is made, what it must compute (loops over plain numbers, written
+here and calling none of the course's code), its parameters, which properties do *not* hold, and
+which built-ins of the libraries compute the same.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from math import exp, sqrt
+from typing import Any, NamedTuple
+
+import built_ins
+import numpy as np
+from frameworks import FRAMEWORKS, Arrays, Framework, Make
+from wrong_on_purpose import PositionScore
+
+from attention_course.scratch.attention import Attention
+
+# All sizes differ, so that a mixed-up axis shows: in the shape, or in a √ of the wrong size.
+B, T, S = 2, 3, 5
+KEY_SIZE, VALUE_SIZE, QUERY_SIZE = 4, 6, 7
+
+
+class Answer(NamedTuple):
+    context: np.ndarray
+    weights: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What a mechanism is asked; `mask` is broadcastable to (B,T,S) or None."""
+
+    query: np.ndarray
+    key: np.ndarray
+    value: np.ndarray
+    mask: np.ndarray | None = None
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """B, T, S."""
+        return *self.query.shape[:2], self.key.shape[1]
+
+    @property
+    def full_mask(self) -> np.ndarray:
+        """The mask, written out as (B,T,S)."""
+        return np.broadcast_to(True if self.mask is None else self.mask, self.sizes)
+
+    def allowed(self, weights: np.ndarray) -> np.ndarray:
+        """The mask, written out in the shape of the weights, which may have an axis for heads."""
+        b_size, t_size, s_size = self.sizes
+        heads = (1,) * (weights.ndim - 3)
+        return np.broadcast_to(
+            self.full_mask.reshape(b_size, *heads, t_size, s_size), weights.shape
+        )
+
+
+Reference = Callable[[Inputs, Arrays], Answer]
+Lists = Mapping[str, list]
+
+
+@dataclass(frozen=True, eq=False)
+class Mechanism:
+    """All that the suite must be told.
+
+    `parameters` are shapes by name. `scores` are the scores as a framework's function gives them.
+    `fails` names each property that does not hold, with words from what its check then says: a test
+    expects exactly that.
+    """
+
+    name: str
+    build: Callable[[Make], Any]
+    reference: Reference
+    parameters: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    query_size: int = KEY_SIZE
+    context_size: int = VALUE_SIZE
+    heads: tuple[int, ...] = ()  # the axes of the weights between B and T
+    scores: Callable[..., Any] | None = None
+    built_ins: tuple[Callable[..., tuple | None], ...] = ()
+    fails: Mapping[str, str] = field(default_factory=dict)
+    frameworks: tuple[str, ...] = tuple(FRAMEWORKS)
+
+
+# References.
+
+
+def reference(score: Callable[[list, list, int, Lists], float]) -> Reference:
+    """Attention in loops, from score(query, keys, s, parameters): one query, all keys of its
+    sentence, the place of the key in question.
+    """
+
+    def attend(inputs: Inputs, parameters: Arrays) -> Answer:
+        (b_size, t_size, s_size), mask = inputs.sizes, inputs.full_mask
+        queries, keys, values = (x.tolist() for x in (inputs.query, inputs.key, inputs.value))
+        lists = {name: array.tolist() for name, array in parameters.items()}
+        weights = np.zeros((b_size, t_size, s_size))
+        context = np.zeros((b_size, t_size, inputs.value.shape[2]))
+        for b in range(b_size):
+            for t in range(t_size):
+                allowed = [s for s in range(s_size) if mask[b, t, s]]
+                powers = [exp(score(queries[b][t], keys[b], s, lists)) for s in allowed]
+                for s, power in zip(allowed, powers):
+                    weights[b, t, s] = power / sum(powers)
+                    for i, number in enumerate(values[b][s]):
+                        context[b, t, i] += power / sum(powers) * number
+        return Answer(context, weights)
+
+    return attend
+
+
+def dot(query: list, keys: list, s: int, parameters: Lists) -> float:
+    return sum(q * k for q, k in zip(query, keys[s], strict=True))
+
+
+def scaled_dot(query: list, keys: list, s: int, parameters: Lists) -> float:
+    return dot(query, keys, s, parameters) / sqrt(len(query))
+
+
+def general(query: list, keys: list, s: int, parameters: Lists) -> float:
+    rows = zip(query, parameters["score.weight"], strict=True)
+    return sum(q * w * k for q, row in rows for w, k in zip(row, keys[s], strict=True))
+
+
+def position(query: list, keys: list, s: int, parameters: Lists) -> float:
+    return sum(q * row[s] for q, row in zip(query, parameters["score.weight"], strict=True))
+
+
+# Declarations.
+
+DOT = Mechanism(
+    "dot",
+    build=lambda make: make("Attention"),  # the default score
+    scores=lambda code, query, key: code.dot_scores(query, key),
+    reference=reference(dot),
+    built_ins=(built_ins.torch_sdpa_unscaled, built_ins.keras_attention),
+)
+SCALED_DOT = Mechanism(
+    "scaled_dot",
+    build=lambda make: make("Attention", make("DotScore", scaled=True)),
+    scores=lambda code, query, key: code.scaled_dot_scores(query, key),
+    reference=reference(scaled_dot),
+    built_ins=(
+        built_ins.torch_sdpa,
+        built_ins.torch_multi_head_attention,
+        built_ins.keras_multi_head_attention,
+    ),
+)
+GENERAL = Mechanism(
+    "general",
+    build=lambda make: make("Attention", make("GeneralScore", QUERY_SIZE, KEY_SIZE)),
+    scores=lambda code, query, key, weight: code.general_scores(query, key, weight),
+    reference=reference(general),
+    parameters={"score.weight": (QUERY_SIZE, KEY_SIZE)},
+    query_size=QUERY_SIZE,
+)
+# Not under contract, but for mutants: with queries and keys of one size a transposed W runs.
+SQUARE = replace(
+    GENERAL,
+    name="general_of_equal_sizes",
+    build=lambda make: make("Attention", make("GeneralScore", KEY_SIZE, KEY_SIZE)),
+    parameters={"score.weight": (KEY_SIZE, KEY_SIZE)},
+    query_size=KEY_SIZE,
+)
+STEPWISE = replace(
+    GENERAL,
+    name="stepwise_general",
+    build=lambda make: make("StepwiseAttention", make("GeneralScore", QUERY_SIZE, KEY_SIZE)),
+    frameworks=("scratch",),
+)
+POSITION = Mechanism(
+    "position",
+    build=lambda make: Attention(make(PositionScore, KEY_SIZE, 2 * S)),
+    reference=reference(position),
+    parameters={"score.weight": (KEY_SIZE, 2 * S)},
+    fails={
+        "permuting_keys_with_values_changes_nothing": "weights did not move with the keys",
+        "weights_depend_on_the_keys": "weights ignore the source",
+    },
+    frameworks=("scratch",),
+)
+
+MECHANISMS = {m.name: m for m in (DOT, SCALED_DOT, GENERAL, STEPWISE, POSITION)}
+
+
+def implementations(mechanism: Mechanism) -> list[tuple[Mechanism, Framework]]:
+    """All that must compute the same: they share the reference and the parameters."""
+    return [
+        (other, FRAMEWORKS[name])
+        for other in MECHANISMS.values()
+        for name in other.frameworks
+        if (other.reference, other.parameters) == (mechanism.reference, mechanism.parameters)
+    ]
+
+
+# What is asked.
+
+
+def random_parameters(mechanism: Mechanism) -> Arrays:
+    rng = np.random.default_rng(1)
+    return {name: rng.normal(0.1, 0.5, shape) for name, shape in mechanism.parameters.items()}
+
+
+def random_inputs(
+    mechanism: Mechanism, sizes: tuple[int, int, int], mask: np.ndarray | None, seed: int = 2
+) -> Inputs:
+    """Numbers without any symmetry, for `sizes` B, T, S."""
+    (b_size, t_size, s_size), rng = sizes, np.random.default_rng(seed)
+    return Inputs(
+        rng.normal(0.2, 0.8, (b_size, t_size, mechanism.query_size)),
+        rng.normal(-0.1, 0.9, (b_size, s_size, KEY_SIZE)),
+        rng.normal(0.3, 1.0, (b_size, s_size, VALUE_SIZE)),
+        mask,
+    )
+
+
+def random_dcontext(mechanism: Mechanism, inputs: Inputs) -> np.ndarray:
+    """A gradient of the context, (B,T,context_size)."""
+    shape = (*inputs.query.shape[:-1], mechanism.context_size)
+    return np.random.default_rng(4).normal(0.1, 1.0, shape)
+
+
+@cache
+def ordinary_inputs(mechanism: Mechanism) -> tuple[Inputs, ...]:
+    """Without a mask, with padding, and with a mask of its own for every pair; no row is empty."""
+    padding = np.arange(S) < np.array([3, 5])[:, None, None]
+    anything = np.random.default_rng(3).random((B, T, S)) < 0.6
+    anything[..., 1] = anything[..., 3] = True
+    return tuple(random_inputs(mechanism, (B, T, S), mask) for mask in (None, padding, anything))
+
+
+# One mechanism in one framework.
+
+
+class Subject:
+    """A mechanism in a framework, with the parameters that all frameworks share."""
+
+    def __init__(self, mechanism: Mechanism, framework: Framework, dtype: str = "float64") -> None:
+        self.mechanism, self.framework, self.dtype = mechanism, framework, dtype
+        self.parameters = random_parameters(mechanism)
+        self.layer = framework.layer(mechanism.build, self.parameters, dtype)
+
+    def others(self) -> list["Subject"]:
+        """Every other implementation of the same."""
+        mine = (self.mechanism, self.framework)
+        return [Subject(*pair) for pair in implementations(self.mechanism) if pair != mine]
+
+    def arrays(self, inputs: Inputs) -> list[Any]:
+        """Query, key, value and mask as this framework's arrays."""
+        floats = (inputs.query, inputs.key, inputs.value)
+        mask = None if inputs.mask is None else self.framework.array(inputs.mask)
+        return [*(self.framework.array(x, self.dtype) for x in floats), mask]
+
+    def attend(self, inputs: Inputs, need_weights: bool = True) -> Answer:
+        answer = self.framework.call(self.layer, *self.arrays(inputs), need_weights=need_weights)
+        return Answer(*(None if x is None else self.framework.numpy(x).copy() for x in answer))
+
+    def gradients(
+        self, inputs: Inputs, dcontext: np.ndarray | None = None, need_weights: bool = True
+    ) -> Arrays:
+        """Of query, key, value and every parameter, from that of the context (None: a random
+        one).
+        """
+        if dcontext is None:
+            dcontext = random_dcontext(self.mechanism, inputs)
+        dcontext = self.framework.array(dcontext, self.dtype)
+        arrays = (*self.arrays(inputs), dcontext)
+        return self.framework.gradients(self.layer, *arrays, need_weights=need_weights)
