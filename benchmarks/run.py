@@ -32,7 +32,7 @@ THREADS = os.environ["OMP_NUM_THREADS"]
 B, S, D, H = 128, WIDTH, 16, 256  # a batch of dates, as wide as the textbook's model
 TEXTBOOK = {LSTM: LSTMStep, GRU: GRUStep}
 STATES = {LSTM: 2, GRU: 1}
-DATES, SAMPLE, TOGETHER = 5000, 250, 500  # to decode; one by one; in a batch
+DATES, SAMPLE, TOGETHER = 5000, 250, 250  # to decode; timed one by one; rows of a batch
 
 Job = Callable[[], object]
 Jobs = tuple[str, Job, Job]  # what, the slow way, the course's way

@@ -18,6 +18,7 @@ import json
 import platform
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
@@ -125,7 +126,7 @@ def _textbook_weights(
 
 
 def _shuffled_rows(count: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Row numbers (`batch_size`,), every epoch in a new order, its incomplete last batch left out."""
+    """Row numbers (`batch_size`,), in a new order every epoch; an incomplete last batch is left."""
     while True:
         order = rng.permutation(count)
         for start in range(0, count - batch_size + 1, batch_size):
@@ -155,7 +156,7 @@ def run(side: Side, settings: Settings) -> list[dict[str, float]]:
 
 def reached(curve: list[dict[str, float]]) -> dict[str, float] | None:
     """The first of two evaluations in a row that reach the goal."""
-    for first, second in zip(curve, curve[1:]):
+    for first, second in pairwise(curve):
         if min(first["exact"], second["exact"]) >= GOAL:
             return first
     return None

@@ -1,4 +1,4 @@
-"""Weights that the pages show: trained by a recorded experiment, shipped as `data/weights/NAME.npz`.
+"""Weights that pages show: trained by a recorded experiment, shipped as `data/weights/NAME.npz`.
 
 A file holds the weights in float16, the arguments that build the model, and its vocabularies. The
 names of the weights are those of `to_arrays`, so all three frameworks can load it.

@@ -21,12 +21,7 @@ import attention_course.scratch.weights
 Arrays = dict[str, np.ndarray]
 Make = Callable[..., Any]  # make("GeneralScore", 7, 4): a layer by its name, or its class
 
-MODULES = (
-    "attention",
-    "masks",
-    "seq2seq",
-    "weights",
-)  # where the names of a framework folder are looked up
+MODULES = ("attention", "masks", "seq2seq", "weights")  # where a framework's names are looked up
 INPUTS = ("query", "key", "value")
 
 

@@ -30,7 +30,7 @@ class Mutant(NamedTuple):
     error: type[Exception]  # something else than AssertionError: the mistake is a crash
 
     def __str__(self) -> str:
-        return f"{self.framework}-{self.wrong.__name__}-{self.caught_by}"
+        return f"{self.framework}-{self.wrong.__name__}-{self.mechanism.name}-{self.caught_by}"
 
 
 class Variant(NamedTuple):

@@ -17,7 +17,7 @@ from attention_course.keras.layers import Seed, uniform
 
 
 def dot_scores(query: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-    """q · k for each query and key (Luong et al. 2015, eq. 8, "dot"): (B,T,d_k), (B,S,d_k) ->
+    """q · k for each query and key (Luong et al. 2015, section 3.1, "dot"): (B,T,d_k), (B,S,d_k) ->
     (B,T,S).
     """
     query, key = _tensors(query, key)
@@ -35,7 +35,8 @@ def scaled_dot_scores(query: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
 
 
 def general_scores(query: tf.Tensor, key: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-    """q W kᵀ (Luong et al. 2015, eq. 8, "general"): (B,T,d_q), (B,S,d_k), W (d_q,d_k) -> (B,T,S).
+    """q W kᵀ (Luong et al. 2015, section 3.1, "general"): (B,T,d_q), (B,S,d_k) and W (d_q,d_k)
+    -> (B,T,S).
 
     Query and key may be of different sizes.
     """

@@ -18,6 +18,7 @@ MODELS = {
     "reversed": ("source reversed", "#595959", ":", "^"),
     "dot": ("dot attention", "#007A5A", "-.", "D"),
     "ours": ("dot attention", "#8F3F71", (0, (5, 1, 1, 1, 1, 1)), "v"),
+    "scaled": ("scaled dot attention", "#8F3F71", (0, (5, 1, 1, 1, 1, 1)), "v"),
     "rnn": ("bare RNN", "#0072B2", "-", "o"),
     "gru": ("GRU", "#B34700", "--", "s"),
     "lstm": ("LSTM", "#595959", ":", "^"),

@@ -16,7 +16,7 @@ from attention_course.axes import check_axes, check_mask
 
 
 def dot_scores(query: Tensor, key: Tensor) -> Tensor:
-    """q · k for each query and key (Luong et al. 2015, eq. 8, "dot"): (B,T,d_k), (B,S,d_k) ->
+    """q · k for each query and key (Luong et al. 2015, section 3.1, "dot"): (B,T,d_k), (B,S,d_k) ->
     (B,T,S).
     """
     check_axes(Tensor, query=(query, "... T d_k"), key=(key, "... S d_k"))
@@ -31,7 +31,8 @@ def scaled_dot_scores(query: Tensor, key: Tensor) -> Tensor:
 
 
 def general_scores(query: Tensor, key: Tensor, weight: Tensor) -> Tensor:
-    """q W kᵀ (Luong et al. 2015, eq. 8, "general"): (B,T,d_q), (B,S,d_k), W (d_q,d_k) -> (B,T,S).
+    """q W kᵀ (Luong et al. 2015, section 3.1, "general"): (B,T,d_q), (B,S,d_k) and W (d_q,d_k)
+    -> (B,T,S).
 
     Query and key may be of different sizes.
     """

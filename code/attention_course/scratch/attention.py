@@ -18,7 +18,7 @@ from attention_course.scratch.layers import Layer, Seed, expect, uniform
 
 
 def dot_scores(query: np.ndarray, key: np.ndarray) -> np.ndarray:
-    """q · k for each query and key (Luong et al. 2015, eq. 8, "dot"): (B,T,d_k), (B,S,d_k) ->
+    """q · k for each query and key (Luong et al. 2015, section 3.1, "dot"): (B,T,d_k), (B,S,d_k) ->
     (B,T,S).
     """
     check_axes(np.ndarray, query=(query, "... T d_k"), key=(key, "... S d_k"))
@@ -33,7 +33,8 @@ def scaled_dot_scores(query: np.ndarray, key: np.ndarray) -> np.ndarray:
 
 
 def general_scores(query: np.ndarray, key: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """q W kᵀ (Luong et al. 2015, eq. 8, "general"): (B,T,d_q), (B,S,d_k), W (d_q,d_k) -> (B,T,S).
+    """q W kᵀ (Luong et al. 2015, section 3.1, "general"): (B,T,d_q), (B,S,d_k) and W (d_q,d_k)
+    -> (B,T,S).
 
     Query and key may be of different sizes.
     """
