@@ -10,8 +10,8 @@ from attention_course import pretrained, results
 from attention_course.corpora.dates import load_dates
 from attention_course.corpora.vocabulary import Vocabulary
 from attention_course.experiments import copy_by_length, dates_attention
+from attention_course.experiments.converting import convert
 from attention_course.experiments.copying import exact_by_length
-from attention_course.experiments.dates_autopsy import convert
 from attention_course.metrics import exact_match
 from attention_course.pretrained import Pretrained
 

@@ -6,11 +6,9 @@ the decoder steps instead of the source, once with a softmax gradient that has o
 
 import numpy as np
 
-from attention_course.corpora.batching import bucketed_batches, make_batch
-from attention_course.corpora.dates import load_dates
-from attention_course.corpora.vocabulary import Vocabulary
+from attention_course.corpora.batching import make_batch
+from attention_course.experiments.converting import convert, curve_of, load_task
 from attention_course.experiments.dates_attention import build
-from attention_course.experiments.dates_autopsy import convert
 from attention_course.experiments.runner import Outcome
 from attention_course.metrics import exact_match, token_accuracy
 from attention_course.results import Settings
@@ -70,19 +68,12 @@ def settings() -> list[Settings]:
 
 def run(settings: Settings) -> Outcome:
     """Train; watch loss, teacher-forced tokens and free-running answers of unseen dates."""
-    dates = load_dates()
-    vocabularies = {
-        "source": Vocabulary.from_sequences(pair.source for pair in dates.train),
-        "target": Vocabulary.from_sequences(pair.target for pair in dates.train),
-    }
-    source_vocab, target_vocab = vocabularies.values()
-    model, _ = build(settings, vocabularies)
+    task = load_task()
+    source_vocab, target_vocab = task.vocabularies
+    model, _ = build(settings, {"source": source_vocab, "target": target_vocab})
     attention = model.attention
     attention.attention_weight = MISTAKES[settings["mistake"]](attention.attention_weight.score)
-    pairs = [(source_vocab.encode(p.source), target_vocab.encode(p.target)) for p in dates.train]
-    seed = 1000 + settings["seed"]
-    stream = bucketed_batches(pairs, settings["batch_size"], source_vocab, target_vocab, seed=seed)
-    unseen = dates.validation[: settings["fixed"]["watched"]]
+    unseen = task.dates.validation[: settings["fixed"]["watched"]]
     batch = make_batch(
         [source_vocab.encode(p.source) for p in unseen],
         [target_vocab.encode(p.target) for p in unseen],
@@ -99,15 +90,11 @@ def run(settings: Settings) -> Outcome:
     rate = linear_schedule(settings["learning_rate"], settings["steps"], settings["warmup"])
     history = fit(
         make_train_step(model, rate),
-        stream,
+        task.batches(settings["batch_size"], 1000 + settings["seed"]),
         settings["steps"],
         evaluate=look,
         evaluate_every=settings["evaluate_every"],
         progress=False,
     )
-    curve = [
-        {"step": step, "loss": round(float(np.mean(history.losses[step - 100 : step])), 4)}
-        | metrics
-        for step, metrics in history.evaluations
-    ]
+    curve = curve_of(history)
     return Outcome({name: curve[-1][name] for name in ("loss", "tokens", "exact")}, curve)

@@ -6,10 +6,8 @@ linear fall of the learning rate. Its peak is tried at two heights for each.
 
 import numpy as np
 
-from attention_course.corpora.batching import bucketed_batches
-from attention_course.corpora.dates import load_dates
 from attention_course.corpora.vocabulary import Vocabulary
-from attention_course.experiments.dates_autopsy import convert
+from attention_course.experiments.converting import convert, curve_of, load_task
 from attention_course.experiments.runner import Outcome
 from attention_course.metrics import exact_match
 from attention_course.pretrained import Pretrained
@@ -58,44 +56,32 @@ def settings() -> list[Settings]:
 
 def run(settings: Settings) -> Outcome:
     """Train on dates; watch 500 validation dates on the way; at the end, all of the test dates."""
-    dates = load_dates()
-    vocabularies = {
-        "source": Vocabulary.from_sequences(pair.source for pair in dates.train),
-        "target": Vocabulary.from_sequences(pair.target for pair in dates.train),
-    }
+    task = load_task()
+    vocabularies = {"source": task.source_vocab, "target": task.target_vocab}
     model, sizes = build(settings, vocabularies)
-    encode = [v.encode for v in vocabularies.values()]
-    pairs = [(encode[0](p.source), encode[1](p.target)) for p in dates.train]
-    stream = bucketed_batches(
-        pairs, settings["batch_size"], *vocabularies.values(), seed=1000 + settings["seed"]
-    )
     rate = linear_schedule(settings["learning_rate"], settings["steps"], settings["warmup"])
 
     def exact(pairs) -> float:
-        said = convert(model, [p.source for p in pairs], *vocabularies.values())
+        said = convert(model, [p.source for p in pairs], *task.vocabularies)
         return exact_match(said, [p.target for p in pairs])
 
-    watched = dates.validation[: settings["fixed"]["watched"]]
+    watched = task.dates.validation[: settings["fixed"]["watched"]]
     history = fit(
         make_train_step(model, rate),
-        stream,
+        task.batches(settings["batch_size"], 1000 + settings["seed"]),
         settings["steps"],
         evaluate=lambda: {"exact": exact(watched)},
         evaluate_every=settings["evaluate_every"],
         progress=False,
     )
-    curve = [
-        {"step": step, "loss": round(float(np.mean(history.losses[step - 100 : step])), 4)}
-        | metrics
-        for step, metrics in history.evaluations
-    ]
-    metrics = {"validation": curve[-1]["exact"], "test": round(exact(dates.test), 4)}
+    curve = curve_of(history)
+    metrics = {"validation": curve[-1]["exact"], "test": round(exact(task.dates.test), 4)}
     shipped = None
     if SHIPPED.items() <= settings.items():
         weights = {name: array.astype(np.float16) for name, array in to_arrays(model).items()}
         shipped = {"dates": Pretrained(weights, type(model).__name__, sizes, vocabularies)}
         from_arrays(model, weights)  # what a reader of the file gets
-        metrics["test_200_shipped"] = exact(dates.test[:200])
+        metrics["test_200_shipped"] = exact(task.dates.test[:200])
     return Outcome(metrics, curve, shipped)
 
 

@@ -11,10 +11,11 @@ from functools import partial
 
 import numpy as np
 
-from attention_course.corpora.batching import Batch, bucketed_batches, make_batch
-from attention_course.corpora.dates import DatePair, load_dates
+from attention_course.corpora.batching import Batch
+from attention_course.corpora.dates import DatePair
 from attention_course.corpora.vocabulary import Vocabulary
-from attention_course.experiments.copying import MODELS, answers
+from attention_course.experiments.converting import convert, curve_of, load_task
+from attention_course.experiments.copying import MODELS
 from attention_course.experiments.runner import Outcome
 from attention_course.metrics import exact_match
 from attention_course.results import Settings
@@ -60,20 +61,13 @@ def settings() -> list[Settings]:
 
 def run(settings: Settings) -> Outcome:
     """Train on dates, look at validation dates that training never saw in any format."""
-    dates = load_dates()
-    vocabularies = (
-        Vocabulary.from_sequences(pair.source for pair in dates.train),
-        Vocabulary.from_sequences(pair.target for pair in dates.train),
-    )
+    task = load_task()
+    vocabularies = task.vocabularies
     model = build(settings, *vocabularies)
-    pad = vocabularies[0].pad
+    pad = task.source_vocab.pad
     read = partial(blanks_first, pad=pad) if settings["blanks"] else None
-    test = dates.validation[: settings["fixed"]["tested"]]
-    encode = [v.encode for v in vocabularies]
-    pairs = [(encode[0](p.source), encode[1](p.target)) for p in dates.train]
-    stream = bucketed_batches(
-        pairs, settings["batch_size"], *vocabularies, seed=1000 + settings["seed"]
-    )
+    test = task.dates.validation[: settings["fixed"]["tested"]]
+    stream = task.batches(settings["batch_size"], 1000 + settings["seed"])
     history = fit(
         make_train_step(model, settings["learning_rate"]),
         map(read, stream) if read else stream,
@@ -82,11 +76,7 @@ def run(settings: Settings) -> Outcome:
         evaluate_every=settings["evaluate_every"],
         progress=False,
     )
-    curve = [
-        {"step": step, "loss": round(float(np.mean(history.losses[step - 100 : step])), 4)}
-        | metrics
-        for step, metrics in history.evaluations
-    ]
+    curve = curve_of(history)
     said = convert(model, [p.source for p in test[:6]], *vocabularies, read)
     examples = [[p.source, p.target, a] for p, a in zip(test[:6], said, strict=True)]
     return Outcome({**curve[-1], "examples": examples}, curve)
@@ -128,16 +118,3 @@ def look(
         "places": [round(share, 3) for share in places],
         "different_answers": len(set(said)),
     }
-
-
-def convert(
-    model: Seq2Seq,
-    texts: Sequence[str],
-    source_vocab: Vocabulary,
-    target_vocab: Vocabulary,
-    read: Read | None = None,
-) -> list[str]:
-    """What the model makes of each text, greedily, all in one batch; `read` changes the batch."""
-    ids = [source_vocab.encode(text) for text in texts]
-    batch = make_batch(ids, [[]] * len(ids), source_vocab, target_vocab)
-    return answers(model, read(batch) if read else batch, target_vocab, max_length=12)
