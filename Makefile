@@ -9,7 +9,8 @@ PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(JOBS) --dist loadfile
 NBVAL = --nbval --nbval-current-env --nbval-cell-timeout=300
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve test check execute lab results bench race colab-check clean install-book install
+.PHONY: help book serve test check execute lab results bench race colab-check clean install-book \
+    install
 
 help:
 	@echo 'make book         build the HTML book (the first time: makes .venv with what that needs)'
@@ -20,7 +21,7 @@ help:
 	@echo 'make execute      run all notebooks and store their outputs; NOTEBOOK=path runs one'
 	@echo 'make results      run the recorded experiments that are missing; NAME=name runs one'
 	@echo 'make bench        measure speed against a textbook, as ratios (1 to 2 minutes)'
-	@echo 'make race         train until 99 % is right, the textbook and we (an hour; resumable)'
+	@echo 'make race         training time to 99 %, the textbook and ours (an hour; resumable)'
 	@echo 'make colab-check  run every notebook alone with the versions Colab has (7 GB, Python 3.13)'
 	@echo 'make clean        remove what was built (not .venv)'
 

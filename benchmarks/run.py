@@ -36,18 +36,16 @@ DATES, SAMPLE, TOGETHER = 5000, 250, 250  # to decode; timed one by one; rows of
 
 Job = Callable[[], object]
 Jobs = tuple[str, Job, Job]  # what, the slow way, the course's way
-Row = tuple[str, float, float, float]  # what, two times in ms, their ratio
 
 
 def training_step(corpus: Corpus, blanks: bool) -> Jobs:
-    """One update. `blanks` are read as characters by both, or thrown away by the one and not read
-    by the other.
+    """One update on dates filled with blanks. Either both read them as characters, or the textbook
+    reads them and throws the result away, and the course does not read them.
     """
-    batch, lengths = corpus.wide(corpus.train[:B]), None
+    batch = corpus.wide(corpus.train[:B])
+    lengths = None if blanks else batch.source_lengths
     if blanks:
         batch = batch._replace(source_lengths=np.full(B, WIDTH))
-    else:
-        lengths = batch.source_lengths
     for dtype, tolerance in ((np.float64, 1e-9), (np.float32, 1e-4)):
         course, book, ours, theirs = _both_sides(corpus, dtype, batch, lengths)
         np.testing.assert_allclose(ours(), theirs(), rtol=tolerance)
@@ -74,9 +72,7 @@ def _both_sides(
 
 
 def decoding(corpus: Corpus, blanks: bool) -> Jobs:
-    """One date after the other, and all in batches of similar length, which stop when all rows have
-    ended.
-    """
+    """One date after the other, and in batches of similar length; blanks as in `training_step`."""
     model = _model(corpus)
     # Untrained as it is, it must not end a date early: a trained one says ten characters and eos.
     model.params["decoder.readout.bias"][corpus.target_vocab.eos] = -1e3
@@ -84,14 +80,13 @@ def decoding(corpus: Corpus, blanks: bool) -> Jobs:
     pairs = corpus.test[:DATES]
 
     def one_by_one() -> list[list[int]]:
-        batch = corpus.wide(pairs[:SAMPLE])
-        lengths = None if blanks else batch.source_lengths
-        rows = [slice(row, row + 1) for row in range(SAMPLE)]
-        sos = corpus.target_vocab.sos
-        return [
-            book.generate(batch.source[r], sos, ANSWER, None if blanks else lengths[r])[0].tolist()
-            for r in rows
-        ]
+        batch, answers = corpus.wide(pairs[:SAMPLE]), []
+        for row in range(SAMPLE):
+            one = slice(row, row + 1)
+            lengths = None if blanks else batch.source_lengths[one]
+            said = book.generate(batch.source[one], corpus.target_vocab.sos, ANSWER, lengths)
+            answers.append(said[0].tolist())
+        return answers
 
     def together() -> list[list[int]]:
         return in_batches(model, corpus, pairs, blanks)
