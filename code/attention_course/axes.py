@@ -4,6 +4,7 @@ An array is any object with `shape` and `dtype`: NumPy's, PyTorch's or TensorFlo
 TensorFlow function a size may be unknown (None); such an axis is taken on trust.
 """
 
+from functools import cache
 from typing import Any
 
 Shape = tuple[int | None, ...]
@@ -94,6 +95,7 @@ def _equal(given: Any, wanted: Any) -> bool:
     return given is None or wanted is None or given == wanted
 
 
+@cache
 def _text(dtype: Any) -> str:
     """float32, whether NumPy, torch or TensorFlow says it."""
     return getattr(dtype, "name", str(dtype)).removeprefix("torch.")
