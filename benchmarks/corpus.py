@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from attention_course.corpora.batching import Batch, make_batch
-from attention_course.corpora.dates import DatePair, load_dates
+from attention_course.corpora.dates import DatePair
 from attention_course.corpora.vocabulary import Vocabulary
+from attention_course.experiments.converting import load_task
 
 WIDTH = 29  # "Wednesday, September 30, 2026"
 ANSWER = 11  # ten characters and the end
@@ -25,9 +26,7 @@ class Corpus(NamedTuple):
 
     @classmethod
     def load(cls) -> "Corpus":
-        dates = load_dates()
-        source_vocab = Vocabulary.from_sequences(pair.source for pair in dates.train)
-        target_vocab = Vocabulary.from_sequences(pair.target for pair in dates.train)
+        dates, source_vocab, target_vocab = load_task()
 
         def ids(pairs: list[DatePair]) -> list[Pair]:
             return [(source_vocab.encode(p.source), target_vocab.encode(p.target)) for p in pairs]

@@ -29,6 +29,7 @@ from textbook_model import TextbookAdam, TextbookModel, train_step
 
 from attention_course.corpora.batching import bucketed_batches
 from attention_course.decoding import greedy
+from attention_course.experiments.runner import write_whole
 from attention_course.metrics import exact_match
 from attention_course.schedules import linear_schedule
 from attention_course.scratch.seq2seq import AttentionSeq2Seq
@@ -183,11 +184,8 @@ def record(name: str, seed: int, corpus: Corpus) -> None:
         "versions": {"python": platform.python_version(), "numpy": np.__version__},
         "curve": run(SIDES[name](corpus, settings, seed), settings),
     }
-    path = path_of(name, seed)
-    path.parent.mkdir(exist_ok=True)
-    draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    os.replace(draft, path)
+    text = json.dumps(result, indent=1) + "\n"
+    write_whole(path_of(name, seed), text.encode("utf-8"))
 
 
 def show() -> None:

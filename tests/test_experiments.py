@@ -10,8 +10,10 @@ import pytest
 from attention_course import results
 from attention_course.corpora.strings import string_batches, string_vocabulary
 from attention_course.corpora.vocabulary import Vocabulary
-from attention_course.experiments import EXPERIMENTS, copying, runner
+from attention_course.experiments import EXPERIMENTS, attention_mistakes, copying, runner
 from attention_course.experiments.runner import Outcome, all_settings, is_recorded, path_of, record
+from attention_course.scratch.attention import AttentionWeight
+from attention_course.scratch.functional import softmax
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -109,6 +111,56 @@ def test_a_run_killed_while_writing_leaves_the_old_record(
     with pytest.raises(KeyboardInterrupt):
         record(settings | {"steps": 2})
     assert path_of(settings).read_text(encoding="utf-8") == before
+
+
+def test_models_are_shipped_beside_the_results_and_rounded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model, letters = copying.build("dot", 8, seed=0), string_vocabulary()
+    before = model.params["encoder.rnn.w_x"].copy()
+    shipped = runner.to_ship(model, {"hidden_size": 8}, {"source": letters})
+    rounded = before.astype(np.float16)
+    assert (rounded != before).any() and (model.params["encoder.rnn.w_x"] == rounded).all()
+
+    class Ships:
+        TOLD_APART_BY = ("seed",)
+
+        @staticmethod
+        def run(settings: dict) -> Outcome:
+            return Outcome({}, [], {"toy": shipped})
+
+    monkeypatch.setattr(runner, "_module", lambda experiment: Ships)
+    monkeypatch.setattr(runner, "results_folder", lambda: tmp_path / "results")
+    record({"experiment": "toy", "seed": 0})
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["seed-0.json", "toy.npz"]
+    with np.load(tmp_path / "weights" / "toy.npz") as content:
+        assert content["encoder.rnn.w_x"].dtype == np.float16
+        assert (content["encoder.rnn.w_x"] == rounded).all()
+
+
+def test_attention_mistakes_are_the_mistakes_they_say() -> None:
+    rng = np.random.default_rng(0)
+    query, key = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 5, 4))
+    mask, dweights = np.arange(5) < np.array([3, 5])[:, None, None], rng.normal(size=(2, 3, 5))
+    right, axis, half = (
+        attention_mistakes.MISTAKES[name]() for name in ("none", "axis", "diagonal")
+    )
+    assert type(right) is AttentionWeight
+    weights = right.forward(query, key, mask)
+    columns = axis.forward(query, key, mask)
+    expected = softmax(query @ key.swapaxes(1, 2), axis=1) * mask
+    assert np.allclose(columns, expected) and not np.allclose(columns.sum(axis=-1), 1)
+    assert (half.forward(query, key, mask) == weights).all()
+
+    # Of the wrong axis only the axis is wrong: its gradient is that of what it computes.
+    dquery, step = axis.backward(dweights)[0], 1e-6
+    moved = np.zeros_like(query)
+    moved[0, 1, 2] = step
+    losses = [(axis.forward(q, key, mask) * dweights).sum() for q in (query + moved, query - moved)]
+    assert abs(dquery[0, 1, 2] - (losses[0] - losses[1]) / (2 * step)) < 1e-8
+    diagonal = weights * (1 - weights) * dweights
+    assert np.allclose(half.backward(dweights)[0], diagonal @ key)
+    assert not np.allclose(right.backward(dweights)[0], diagonal @ key)
 
 
 def test_unknown_names_are_refused_with_the_known_ones(capsys: pytest.CaptureFixture) -> None:

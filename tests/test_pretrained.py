@@ -88,6 +88,7 @@ def test_a_file_says_all_that_was_put_in(tmp_path, monkeypatch):
     )
     assert again.weights.keys() == weights.keys()
     assert all(np.array_equal(again.weights[name], weights[name]) for name in weights)
+    assert {array.dtype for array in again.weights.values()} == {np.dtype(np.float16)}
     with pytest.raises(
         FileNotFoundError, match=r"no shipped weights 'other'; there are \['some'\]"
     ):

@@ -1,4 +1,4 @@
-"""Wrong shapes, dtypes and masks are reported by name, in the same words in every framework.
+"""Wrong shapes, dtypes, masks and scores are reported in the same words in every framework.
 
 An array is any object with `shape` and `dtype`: NumPy's, PyTorch's or TensorFlow's. In a compiled
 TensorFlow function a size may be unknown (None); such an axis is taken on trust.
@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 Shape = tuple[int | None, ...]
+SCORES = ("dot", "scaled_dot", "general")
 
 
 def check_axes(kind: type, **arrays: tuple[Any, str]) -> None:
@@ -59,6 +60,17 @@ def check_mask(kind: type, mask: Any, scores: Shape) -> None:
         raise ValueError(
             f"mask must be broadcastable to the scores, (..., T, S) = {scores}, got shape "
             f"{shape}{hint}"
+        )
+
+
+def check_score(score: str, bidirectional: bool) -> None:
+    """Raise unless `score` is known and suits the encoder."""
+    if score not in SCORES:
+        raise ValueError(f"score must be one of {SCORES}, got {score!r}")
+    if bidirectional and score != "general":
+        raise ValueError(
+            f'score must be "general" when bidirectional is True, since keys then have twice the '
+            f"size of queries; got {score!r}"
         )
 
 

@@ -1,8 +1,8 @@
 """Decoding, written once for every framework.
 
 A model takes part by a function `step(state, tokens) -> (log_probs, state)`: tokens (B,) are the
-ids said last, log_probs (B, V) is a NumPy array, and `state` is whatever the model needs; nothing
-here looks into it.
+ids said last, log_probs (B, V) is a NumPy array, and `state` is whatever the model needs. Nothing
+here looks into it, but for the attention weights that `greedy_with_weights` is asked for.
 """
 
 from collections.abc import Callable

@@ -7,19 +7,16 @@ the decoder steps instead of the source, once with a softmax gradient that has o
 import numpy as np
 
 from attention_course.corpora.batching import make_batch
-from attention_course.experiments.converting import convert, curve_of, load_task
-from attention_course.experiments.dates_attention import build
+from attention_course.experiments import dates_attention
+from attention_course.experiments.converting import convert, load_task
 from attention_course.experiments.runner import Outcome
 from attention_course.metrics import exact_match, token_accuracy
 from attention_course.results import Settings
-from attention_course.schedules import linear_schedule
 from attention_course.scratch.attention import AttentionWeight
 from attention_course.scratch.functional import softmax, softmax_backward
-from attention_course.scratch.training import make_train_step
-from attention_course.training import fit
 
 TOLD_APART_BY = ("mistake", "seed")
-SEEDS = (0, 1, 2)
+SET_UP = {"model": "dot", "learning_rate": 8e-3}
 
 
 class OverQueries(AttentionWeight):
@@ -49,28 +46,15 @@ MISTAKES = {"none": AttentionWeight, "axis": OverQueries, "diagonal": DiagonalGr
 
 def settings() -> list[Settings]:
     """Right, and each mistake, with each seed."""
-    return [
-        {
-            "mistake": mistake,
-            "model": "dot",
-            "seed": seed,
-            "steps": 2000,
-            "warmup": 100,
-            "batch_size": 32,
-            "learning_rate": 8e-3,
-            "evaluate_every": 200,
-            "fixed": {"cell": "lstm", "hidden_size": 64, "embed_size": 16, "watched": 500},
-        }
-        for seed in SEEDS
-        for mistake in MISTAKES
-    ]
+    same = [s for s in dates_attention.settings() if SET_UP.items() <= s.items()]
+    return [{**s, "mistake": m, "evaluate_every": 200} for s in same for m in MISTAKES]
 
 
 def run(settings: Settings) -> Outcome:
     """Train; watch loss, teacher-forced tokens and free-running answers of unseen dates."""
     task = load_task()
     source_vocab, target_vocab = task.vocabularies
-    model, _ = build(settings, {"source": source_vocab, "target": target_vocab})
+    model, _ = dates_attention.build(settings, task)
     attention = model.attention
     attention.attention_weight = MISTAKES[settings["mistake"]](attention.attention_weight.score)
     unseen = task.dates.validation[: settings["fixed"]["watched"]]
@@ -87,14 +71,5 @@ def run(settings: Settings) -> Outcome:
         said = convert(model, [p.source for p in unseen], source_vocab, target_vocab)
         return {"tokens": round(right, 4), "exact": exact_match(said, [p.target for p in unseen])}
 
-    rate = linear_schedule(settings["learning_rate"], settings["steps"], settings["warmup"])
-    history = fit(
-        make_train_step(model, rate),
-        task.batches(settings["batch_size"], 1000 + settings["seed"]),
-        settings["steps"],
-        evaluate=look,
-        evaluate_every=settings["evaluate_every"],
-        progress=False,
-    )
-    curve = curve_of(history)
+    curve = dates_attention.train(model, settings, task, look)
     return Outcome({name: curve[-1][name] for name in ("loss", "tokens", "exact")}, curve)

@@ -5,16 +5,11 @@ One run records every budget at once: it is evaluated all along its training, at
 rate.
 """
 
-import numpy as np
-
 from attention_course.corpora.strings import string_batches, string_vocabulary
 from attention_course.experiments.copying import EMBED_SIZE, build, exact_by_length
-from attention_course.experiments.runner import Outcome
-from attention_course.pretrained import Pretrained
+from attention_course.experiments.runner import Outcome, to_ship
 from attention_course.results import Settings
-from attention_course.scratch.seq2seq import Seq2Seq
 from attention_course.scratch.training import make_train_step
-from attention_course.scratch.weights import from_arrays, to_arrays
 from attention_course.training import fit
 
 TOLD_APART_BY = ("model", "hidden_size", "seed")
@@ -75,20 +70,12 @@ def run(settings: Settings) -> Outcome:
     metrics["parameters"] = count_parameters(model)
     shipped = None
     if SHIPPED.items() <= settings.items():
-        shipped = {"copy": pretrained(model, settings["hidden_size"])}
-        from_arrays(model, shipped["copy"].weights)
+        letters = string_vocabulary()
+        sizes = {"source_size": len(letters), "target_size": len(letters)}
+        sizes |= {"embed_size": EMBED_SIZE, "hidden_size": settings["hidden_size"], "cell": "gru"}
+        shipped = {"copy": to_ship(model, sizes, {"source": letters, "target": letters})}
         metrics["exact_200_shipped"] = exact(200)
     return Outcome(metrics, curve, shipped)
-
-
-def pretrained(model: Seq2Seq, hidden_size: int) -> Pretrained:
-    """The model as it is shipped, its weights already rounded."""
-    letters = string_vocabulary()
-    weights = {name: array.astype(np.float16) for name, array in to_arrays(model).items()}
-    sizes = {"source_size": len(letters), "target_size": len(letters), "embed_size": EMBED_SIZE}
-    sizes |= {"hidden_size": hidden_size, "cell": "gru"}
-    roles = {"source": letters, "target": letters}
-    return Pretrained(weights, type(model).__name__, sizes, roles)
 
 
 def count_parameters(model) -> int:

@@ -18,11 +18,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import numpy as np
 from tqdm import tqdm
 
+from attention_course.corpora.vocabulary import Vocabulary
 from attention_course.experiments import EXPERIMENTS
 from attention_course.pretrained import Pretrained
 from attention_course.results import Result, Settings, settings_hash
+from attention_course.scratch.seq2seq import Seq2Seq
+from attention_course.scratch.weights import from_arrays, to_arrays
 
 LIBRARIES = ("attention-course", "numpy", "torch", "tensorflow", "keras")
 
@@ -92,12 +96,21 @@ def record(settings: Settings) -> Path:
     )
     # The models first: a run counts as recorded once its result is there.
     for name, model in (outcome.shipped or {}).items():
-        _write_whole(results_folder().parent / "weights" / f"{name}.npz", model.to_bytes())
+        write_whole(results_folder().parent / "weights" / f"{name}.npz", model.to_bytes())
     text = json.dumps(vars(result), indent=1) + "\n"
-    return _write_whole(path_of(settings), text.encode("utf-8"))
+    return write_whole(path_of(settings), text.encode("utf-8"))
 
 
-def _write_whole(path: Path, content: bytes) -> Path:
+def to_ship(
+    model: Seq2Seq, sizes: dict[str, Any], vocabularies: dict[str, Vocabulary]
+) -> Pretrained:
+    """The model as its file will hold it; its own weights are rounded likewise, for a last look."""
+    weights = {name: array.astype(np.float16) for name, array in to_arrays(model).items()}
+    from_arrays(model, weights)
+    return Pretrained(weights, type(model).__name__, sizes, vocabularies)
+
+
+def write_whole(path: Path, content: bytes) -> Path:
     """The file appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}.tmp")

@@ -6,13 +6,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from attention_course.axes import check_score
 from attention_course.keras.attention import Attention, DotScore, GeneralScore
 from attention_course.keras.layers import Seed, embedding, linear
 from attention_course.keras.masks import padding_mask
 from attention_course.keras.recurrent import GRU, LSTM, RNN, Bidirectional, State, check_lengths
 
 CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
-SCORES = ("dot", "scaled_dot", "general")
 
 
 class Memory(NamedTuple):
@@ -262,17 +262,6 @@ def _join(sequence: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
     """(B,T,·) with (B,H) repeated at every step -> (B,T,·+H)."""
     repeated = tf.repeat(vector[:, None, :], tf.shape(sequence)[1], axis=1)
     return tf.concat([sequence, repeated], axis=-1)
-
-
-def check_score(score: str, bidirectional: bool) -> None:
-    """Raise unless `score` is known and suits the encoder."""
-    if score not in SCORES:
-        raise ValueError(f"score must be one of {SCORES}, got {score!r}")
-    if bidirectional and score != "general":
-        raise ValueError(
-            f'score must be "general" when bidirectional is True, since keys then have twice the '
-            f"size of queries; got {score!r}"
-        )
 
 
 def _ids(array: np.ndarray) -> tf.Tensor:

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from attention_course.axes import check_score
 from attention_course.pytorch.attention import Attention, DotScore, GeneralScore
 from attention_course.pytorch.masks import padding_mask
 from attention_course.pytorch.recurrent import GRU, LSTM, RNN, Bidirectional, State
 
 CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
-SCORES = ("dot", "scaled_dot", "general")
 
 
 class Memory(NamedTuple):
@@ -238,14 +238,3 @@ def _join(sequence: Tensor, vector: Tensor) -> Tensor:
     """(B,T,·) with (B,H) repeated at every step -> (B,T,·+H)."""
     repeated = vector[:, None, :].expand(-1, sequence.shape[1], -1)
     return torch.cat([sequence, repeated], dim=-1)
-
-
-def check_score(score: str, bidirectional: bool) -> None:
-    """Raise unless `score` is known and suits the encoder."""
-    if score not in SCORES:
-        raise ValueError(f"score must be one of {SCORES}, got {score!r}")
-    if bidirectional and score != "general":
-        raise ValueError(
-            f'score must be "general" when bidirectional is True, since keys then have twice the '
-            f"size of queries; got {score!r}"
-        )

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from attention_course.axes import check_score
 from attention_course.scratch.attention import Attention, DotScore, GeneralScore
 from attention_course.scratch.functional import log_softmax
 from attention_course.scratch.layers import Embedding, Layer, Linear, expect
@@ -18,7 +19,6 @@ from attention_course.scratch.recurrent import (
 )
 
 CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
-SCORES = ("dot", "scaled_dot", "general")
 
 
 class Memory(NamedTuple):
@@ -311,14 +311,3 @@ def _join_backward(djoined: np.ndarray, dvector: np.ndarray) -> np.ndarray:
     dsequence, drepeated = np.split(djoined, [djoined.shape[-1] - dvector.shape[1]], axis=-1)
     dvector += drepeated.sum(axis=1)
     return dsequence
-
-
-def check_score(score: str, bidirectional: bool) -> None:
-    """Raise unless `score` is known and suits the encoder."""
-    if score not in SCORES:
-        raise ValueError(f"score must be one of {SCORES}, got {score!r}")
-    if bidirectional and score != "general":
-        raise ValueError(
-            f'score must be "general" when bidirectional is True, since keys then have twice the '
-            f"size of queries; got {score!r}"
-        )
