@@ -1,9 +1,17 @@
-"""Learning rates by step; that training obeys them is in `test_parity.py`."""
+"""Learning rates by step (that training obeys them is in `test_parity.py`), scheduled sampling."""
+
+import math
 
 import numpy as np
 import pytest
 
-from attention_course.schedules import linear_schedule
+from attention_course.schedules import (
+    coins,
+    exponential_truth,
+    inverse_sigmoid_truth,
+    linear_schedule,
+    linear_truth,
+)
 
 
 def rates(*arguments) -> list[float]:
@@ -52,3 +60,123 @@ def test_it_refuses(arguments, message):
 def test_a_step_outside_the_training_has_no_rate(step):
     with pytest.raises(ValueError, match=rf"step must lie in 1\.\.5, got {step}"):
         linear_schedule(1.0, 5)(step)
+
+
+# The probability of the true token.
+
+FALLING = [linear_truth(1.0, 0.01, 0.05), exponential_truth(0.99), inverse_sigmoid_truth(20)]
+
+
+def test_linear_truth_by_hand():
+    truth = linear_truth(0.9, 0.2, 0.25)
+    assert [truth(i) for i in range(1, 6)] == pytest.approx([0.7, 0.5, 0.3, 0.25, 0.25])
+    assert truth(10**9) == 0.25
+    assert linear_truth(1.0, 0.5)(10) == 0
+
+
+def test_exponential_truth_by_hand():
+    truth = exponential_truth(0.5)
+    assert [truth(i) for i in range(1, 4)] == [0.5, 0.25, 0.125]
+    assert exponential_truth(0)(1) == 0
+
+
+def test_inverse_sigmoid_truth_by_hand():
+    for k, i in [(1, 1), (1, 5), (4, 1), (4, 3), (4, 12), (50, 1), (50, 195), (50, 196)]:
+        assert inverse_sigmoid_truth(k)(i) == pytest.approx(k / (k + math.exp(i / k)), rel=1e-12)
+    assert inverse_sigmoid_truth(math.e)(math.e) == pytest.approx(0.5)  # at k ln k
+
+
+@pytest.mark.parametrize("truth", FALLING)
+def test_training_begins_with_the_truth_and_ends_without(truth):
+    found = np.array([truth(i) for i in range(1, 1001)])
+    assert found[0] > 0.9 and found[-1] < 0.1
+    assert (np.diff(found) <= 0).all() and ((found >= 0) & (found <= 1)).all()
+    assert {type(truth(i)) for i in (1, 1000)} == {float}
+
+
+@pytest.mark.parametrize("truth", FALLING)
+def test_no_step_is_too_late(truth):
+    assert 0 <= truth(10**9) <= 0.05
+
+
+def test_a_start_above_1_is_a_while_of_teacher_forcing():
+    truth = linear_truth(1.5, 0.25)
+    assert [truth(i) for i in range(1, 5)] == [1, 1, 0.75, 0.5]
+
+
+def test_a_slope_of_0_keeps_the_share():
+    assert {linear_truth(0.4, 0)(i) for i in (1, 7, 10**6)} == {0.4}
+    assert linear_truth(1, 0)(10**6) == 1
+
+
+@pytest.mark.parametrize("truth", FALLING)
+@pytest.mark.parametrize("step", [0, -1])
+def test_updates_count_from_1(truth, step):
+    with pytest.raises(ValueError, match=f"step must be 1 or more, got {step}"):
+        truth(step)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "arguments", "message"),
+    [
+        (linear_truth, (1, 0.1, -0.1), "epsilon must lie in 0..1, below 1, got -0.1"),
+        (linear_truth, (1, 0.1, 1.0), "epsilon must lie in 0..1, below 1, got 1.0"),
+        (linear_truth, (0.1, 0.1, 0.2), "k must be finite and at least epsilon = 0.2, got 0.1"),
+        (linear_truth, (math.nan, 0.1), "k must be finite and at least epsilon = 0.0, got nan"),
+        (linear_truth, (1, -0.1), "c must be finite and 0 or more, got -0.1"),
+        (linear_truth, (1, math.nan), "c must be finite and 0 or more, got nan"),
+        (exponential_truth, (1.0,), "k must lie in 0..1, below 1, got 1.0"),
+        (exponential_truth, (-0.5,), "k must lie in 0..1, below 1, got -0.5"),
+        (inverse_sigmoid_truth, (0.9,), "k must be finite and at least 1, got 0.9"),
+        (inverse_sigmoid_truth, (math.inf,), "k must be finite and at least 1, got inf"),
+    ],
+)
+def test_truth_refuses(schedule, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        schedule(*arguments)
+
+
+# The coins.
+
+
+def test_as_many_coins_show_true_as_the_probability_says():
+    for probability in (0.1, 0.5, 0.8):
+        tossed = coins(np.random.default_rng(0), (200, 500), probability)
+        assert tossed.dtype == bool and tossed.shape == (200, 500)
+        assert tossed.mean() == pytest.approx(probability, abs=0.006)  # 4 standard deviations
+
+
+def test_each_token_has_a_coin_of_its_own():
+    tossed = coins(np.random.default_rng(1), (400, 300), 0.7)
+    # The shares of rows and columns scatter as those of independent coins do, not as 0 and 1.
+    expected = 0.7 * 0.3
+    assert tossed.mean(axis=1).var() == pytest.approx(expected / 300, rel=0.3)
+    assert tossed.mean(axis=0).var() == pytest.approx(expected / 400, rel=0.3)
+    for a, b in ((tossed[:, 1:], tossed[:, :-1]), (tossed[1:], tossed[:-1])):
+        assert np.corrcoef(a.ravel(), b.ravel())[0, 1] == pytest.approx(0, abs=0.012)
+
+
+def test_1_is_teacher_forcing_and_0_reads_nothing_but_own_words():
+    generator = np.random.default_rng(2)
+    assert coins(generator, (100, 100), 1).all()
+    assert not coins(generator, (100, 100), 0).any()
+
+
+def test_a_seed_fixes_the_coins_and_batches_differ():
+    first, second = (np.random.default_rng(3) for _ in range(2))
+    batches = [coins(first, (8, 9), 0.5) for _ in range(2)]
+    np.testing.assert_array_equal(batches[0], coins(second, (8, 9), 0.5))
+    assert (batches[0] != batches[1]).any()
+    assert coins(first, 5, 0.5).shape == (5,)
+
+
+@pytest.mark.parametrize("probability", [-0.1, 1.1, math.nan])
+def test_coins_refuse_what_is_no_probability(probability):
+    with pytest.raises(ValueError, match=r"probability must lie in 0\.\.1, got"):
+        coins(np.random.default_rng(0), (2, 3), probability)
+
+
+@pytest.mark.parametrize("generator", [0, None, np.random.RandomState(0)])
+def test_coins_refuse_a_seed(generator):
+    with pytest.raises(TypeError, match=r"generator must be a np\.random\.Generator"):
+        coins(generator, (2, 3), 0.5)

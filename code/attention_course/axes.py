@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 Shape = tuple[int | None, ...]
-SCORES = ("dot", "scaled_dot", "general")
+SCORES = ("dot", "scaled_dot", "general", "additive")
 
 
 def check_axes(kind: type, **arrays: tuple[Any, str]) -> None:
@@ -67,10 +67,10 @@ def check_score(score: str, bidirectional: bool) -> None:
     """Raise unless `score` is known and suits the encoder."""
     if score not in SCORES:
         raise ValueError(f"score must be one of {SCORES}, got {score!r}")
-    if bidirectional and score != "general":
+    if bidirectional and score not in ("general", "additive"):
         raise ValueError(
-            f'score must be "general" when bidirectional is True, since keys then have twice the '
-            f"size of queries; got {score!r}"
+            f'score must be "general" or "additive" when bidirectional is True, since keys then '
+            f"have twice the size of queries; got {score!r}"
         )
 
 

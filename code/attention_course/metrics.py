@@ -21,12 +21,16 @@ def exact_match(
     Both hold strings, or both hold lists of ids (or tokens) without eos and padding. Raises
     ValueError for different numbers of them, or none; TypeError for a string against a list.
     """
+    _check_counts(predictions, references)
+    return sum(map(_same, predictions, references)) / len(references)
+
+
+def _check_counts(predictions: Sequence, references: Sequence) -> None:
     if len(predictions) != len(references) or len(references) == 0:
         raise ValueError(
             f"predictions, references: got {len(predictions)} and {len(references)}, "
             "expected as many, at least 1"
         )
-    return sum(map(_same, predictions, references)) / len(references)
 
 
 def _same(prediction: Sequence[int] | str, reference: Sequence[int] | str) -> bool:
@@ -59,6 +63,89 @@ def token_accuracy(predicted_ids: np.ndarray, targets: np.ndarray, mask: np.ndar
     if not mask.any():
         raise ValueError("mask: got no True, expected at least one real token")
     return float((predicted_ids == targets)[mask].mean())
+
+
+class TextScore(NamedTuple):
+    """A score of a whole corpus, 0 to 100, and sacreBLEU's signature: how it was computed."""
+
+    value: float
+    signature: str
+
+
+def bleu(
+    predictions: Sequence[str],
+    references: Sequence[str],
+    tokenize: str = "13a",
+    lowercase: bool = False,
+) -> TextScore:
+    """Corpus BLEU by sacreBLEU (Papineni et al. 2002; Post 2018, arXiv 1804.08771).
+
+    One reference a prediction; both are texts as a reader would see them, which `tokenize` cuts:
+    "13a" (WMT's), "intl", "char" and others. For tokens of our own: join them with spaces and give
+    "none". Values compare only under the same signature.
+
+    The order matters, and nothing here can see a swap: n-grams are counted as a share of the
+    *predictions*' n-grams, and the brevity penalty punishes predictions that are shorter than
+    their references. A swap turns "too short" into "too long" and escapes it. Only an empty
+    reference gives it away, for a model may say nothing where a translator did not.
+
+    Raises ValueError for different numbers of texts or none, an empty reference, an unknown
+    `tokenize`; TypeError for one text instead of a sequence, or tokens instead of texts.
+    """
+    from sacrebleu.metrics import BLEU
+
+    _check_texts(predictions, references)
+    if tokenize not in BLEU.TOKENIZERS:
+        raise ValueError(f"tokenize: got {tokenize!r}, expected one of {sorted(BLEU.TOKENIZERS)}")
+    # force: do not warn of texts that are tokenised where they were announced to be.
+    metric = BLEU(tokenize=tokenize, lowercase=lowercase, force=tokenize == "none")
+    return _score(metric, predictions, references)
+
+
+def chrf(
+    predictions: Sequence[str],
+    references: Sequence[str],
+    word_order: int = 0,
+    lowercase: bool = False,
+) -> TextScore:
+    """Corpus chrF2 by sacreBLEU: F-score of character n-grams up to 6 (Popović 2015).
+
+    It needs no tokens and forgives a wrong ending more than a wrong word, which suits languages
+    with many endings. Spaces are left out; marks such as ## of our own tokens would count, so join
+    the tokens to a text first. `word_order=2` counts words and pairs of words as well: chrF++.
+    Recall counts twice as much as precision, so here too the order matters (see `bleu`).
+
+    Raises as `bleu` does.
+    """
+    from sacrebleu.metrics import CHRF
+
+    _check_texts(predictions, references)
+    metric = CHRF(word_order=word_order, lowercase=lowercase)
+    return _score(metric, predictions, references)
+
+
+def _score(metric, predictions: Sequence[str], references: Sequence[str]) -> TextScore:
+    score = metric.corpus_score(list(predictions), [list(references)]).score
+    return TextScore(float(score), str(metric.get_signature()))
+
+
+def _check_texts(predictions: Sequence[str], references: Sequence[str]) -> None:
+    for name, texts in (("predictions", predictions), ("references", references)):
+        if isinstance(texts, str):
+            raise TypeError(f"{name}: got one text, expected a sequence of texts")
+        for row, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise TypeError(
+                    f"{name}: row {row} is a {type(text).__name__}, expected a text; join tokens "
+                    "with spaces and give tokenize='none'"
+                )
+    _check_counts(predictions, references)
+    for row, text in enumerate(references):
+        if not text.strip():
+            raise ValueError(
+                f"references: row {row} is empty, expected a text; are predictions and references "
+                "swapped?"
+            )
 
 
 class Interval(NamedTuple):

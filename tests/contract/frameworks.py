@@ -1,7 +1,8 @@
 """The three frameworks, each behind one small adapter, so that no test asks which one it is.
 
 What an adapter takes and gives are the framework's own arrays, except for gradients, which come as
-NumPy arrays by name. A dtype is a word: "float64", "float16", "bfloat16".
+NumPy arrays by name. A dtype is a word: "float64", "float16", "bfloat16". Whole models are asked in
+NumPy arrays, (source, lengths, target_in) and perhaps (truth), and answer in them.
 """
 
 import inspect
@@ -21,7 +22,8 @@ import attention_course.scratch.weights
 Arrays = dict[str, np.ndarray]
 Make = Callable[..., Any]  # make("GeneralScore", 7, 4): a layer by its name, or its class
 
-MODULES = ("attention", "masks", "seq2seq", "weights")  # where a framework's names are looked up
+# Where a framework's names are looked up.
+MODULES = ("attention", "masks", "seq2seq", "weights", "bahdanau")
 INPUTS = ("query", "key", "value")
 
 
@@ -77,6 +79,14 @@ class Scratch(Framework):
         layer.forward(query, key, value, mask, **options)
         return dict(zip(INPUTS, layer.backward(dcontext))) | self.weights.gradients(layer)
 
+    def logits(self, model: Any, *arrays: np.ndarray) -> np.ndarray:
+        return model.forward(*arrays)
+
+    def model_gradients(self, model: Any, dlogits: np.ndarray, *arrays: np.ndarray) -> Arrays:
+        model.forward(*arrays)
+        model.backward(dlogits)
+        return self.weights.gradients(model)
+
 
 class PyTorch(Framework):
     name, library, weights = "pytorch", torch, attention_course.pytorch.weights
@@ -106,6 +116,14 @@ class PyTorch(Framework):
         layer.to(query.dtype)
         return dict(zip(INPUTS, map(self.numpy, found))) | parameters
 
+    def logits(self, model: Any, *arrays: np.ndarray) -> np.ndarray:
+        return self.numpy(model(*map(torch.tensor, arrays)))
+
+    def model_gradients(self, model: Any, dlogits: np.ndarray, *arrays: np.ndarray) -> Arrays:
+        model.zero_grad()
+        model(*map(torch.tensor, arrays)).backward(torch.tensor(dlogits))
+        return self.weights.gradients(model)
+
 
 class Keras(Framework):
     name, library, weights = "keras", tf, attention_course.keras.weights
@@ -133,6 +151,12 @@ class Keras(Framework):
         found = tape.gradient(scalar, inputs, unconnected_gradients="zero")
         parameters = self.weights.gradients(layer, loss) if layer.trainable_variables else {}
         return dict(zip(INPUTS, map(self.numpy, found))) | parameters
+
+    def logits(self, model: Any, *arrays: np.ndarray) -> np.ndarray:
+        return model(*arrays).numpy()
+
+    def model_gradients(self, model: Any, dlogits: np.ndarray, *arrays: np.ndarray) -> Arrays:
+        return self.weights.gradients(model, lambda: tf.reduce_sum(model(*arrays) * dlogits))
 
     def compiled(self, layer: Any) -> Callable[..., tuple]:
         """The layer as a graph that knows the ranks and dtypes (float64), but no size."""

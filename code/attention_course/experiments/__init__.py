@@ -13,4 +13,6 @@ EXPERIMENTS = (
     "recall_by_distance",
     "dates_attention",
     "attention_mistakes",
+    "english_french",
+    "multi30k",
 )

@@ -8,9 +8,16 @@ from attention_course.corpora.batching import Batch, make_batch
 from attention_course.corpora.strings import random_strings, string_vocabulary
 from attention_course.corpora.vocabulary import Vocabulary
 from attention_course.decoding import greedy
+from attention_course.scratch.bahdanau import BahdanauSeq2Seq
 from attention_course.scratch.seq2seq import AttentionSeq2Seq, PeekySeq2Seq, Seq2Seq
 
-MODELS = {"plain": Seq2Seq, "reversed": Seq2Seq, "peeky": PeekySeq2Seq, "dot": AttentionSeq2Seq}
+MODELS = {
+    "plain": Seq2Seq,
+    "reversed": Seq2Seq,
+    "peeky": PeekySeq2Seq,
+    "dot": AttentionSeq2Seq,
+    "bahdanau": BahdanauSeq2Seq,
+}
 EMBED_SIZE = 32
 
 

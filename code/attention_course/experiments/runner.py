@@ -25,8 +25,7 @@ from attention_course.corpora.vocabulary import Vocabulary
 from attention_course.experiments import EXPERIMENTS
 from attention_course.pretrained import Pretrained
 from attention_course.results import Result, Settings, settings_hash
-from attention_course.scratch.seq2seq import Seq2Seq
-from attention_course.scratch.weights import from_arrays, to_arrays
+from attention_course.scratch import weights as scratch_weights
 
 LIBRARIES = ("attention-course", "numpy", "torch", "tensorflow", "keras")
 
@@ -102,11 +101,17 @@ def record(settings: Settings) -> Path:
 
 
 def to_ship(
-    model: Seq2Seq, sizes: dict[str, Any], vocabularies: dict[str, Vocabulary]
+    model: Any,
+    sizes: dict[str, Any],
+    vocabularies: dict[str, Vocabulary],
+    framework: ModuleType = scratch_weights,
 ) -> Pretrained:
-    """The model as its file will hold it; its own weights are rounded likewise, for a last look."""
-    weights = {name: array.astype(np.float16) for name, array in to_arrays(model).items()}
-    from_arrays(model, weights)
+    """The model as its file will hold it; its own weights are rounded likewise, for a last look.
+
+    `framework` is the module `weights` of the model's framework.
+    """
+    weights = {name: x.astype(np.float16) for name, x in framework.to_arrays(model).items()}
+    framework.from_arrays(model, weights)
     return Pretrained(weights, type(model).__name__, sizes, vocabularies)
 
 

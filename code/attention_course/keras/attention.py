@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from attention_course.axes import check_axes, check_mask
-from attention_course.keras.layers import Seed, uniform
+from attention_course.keras.layers import Seed, seed_generator, uniform
 
 # Functions: the mathematics.
 
@@ -45,6 +45,36 @@ def general_scores(query: tf.Tensor, key: tf.Tensor, weight: tf.Tensor) -> tf.Te
         tf.Tensor, query=(query, "... T d_q"), key=(key, "... S d_k"), weight=(weight, "d_q d_k")
     )
     return tf.matmul(tf.matmul(query, weight), key, transpose_b=True)
+
+
+def additive_scores(
+    query: tf.Tensor,
+    key: tf.Tensor,
+    query_weight: tf.Tensor,
+    key_weight: tf.Tensor,
+    vector: tf.Tensor,
+) -> tf.Tensor:
+    """v · tanh(q W + k U) (Bahdanau et al. 2015, appendix A.1.2): (B,T,d_q), (B,S,d_k), W (d_q,A),
+    U (d_k,A) and v (A,) -> (B,T,S).
+
+    The same as v · tanh([q; k] [W; U]), "concat" of Luong et al. 2015, section 3.1.
+    """
+    query, key = _tensors(query, key)
+    query_weight, key_weight, vector = _tensors(query_weight, key_weight, vector)
+    check_axes(
+        tf.Tensor,
+        query=(query, "... T d_q"),
+        key=(key, "... S d_k"),
+        query_weight=(query_weight, "d_q A"),
+        key_weight=(key_weight, "d_k A"),
+        vector=(vector, "A"),
+    )
+    return _compared(tf.matmul(query, query_weight), tf.matmul(key, key_weight), vector)
+
+
+def _compared(query: tf.Tensor, key: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
+    """v · tanh(q + k) of projected queries (B,T,A) and keys (B,S,A): every pair, (B,T,S)."""
+    return tf.tensordot(tf.tanh(query[..., :, None, :] + key[..., None, :, :]), vector, 1)
 
 
 def masked_softmax(scores: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
@@ -101,8 +131,61 @@ class GeneralScore(keras.layers.Layer):
 
     def call(self, query: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
         """query (B,T,d_q), key (B,S,d_k) -> scores (B,T,S)."""
-        # The two dtypes of a layer differ where somebody asked for "mixed_float16" only.
-        return general_scores(query, key, tf.cast(self.weight, self.compute_dtype))
+        return general_scores(query, key, *_cast(self.compute_dtype, self.weight))
+
+
+class AdditiveScore(keras.layers.Layer):
+    """v · tanh(q W + k U): a network of one hidden layer, `hidden_size` units, judges each pair
+    (Bahdanau et al. 2015, appendix A.1.2).
+
+    Learned: `query_weight` W (query_size, hidden_size), `key_weight` U (key_size, hidden_size),
+    `vector` v (hidden_size,); no bias, as in the paper. Keys that stay the same while queries come
+    one by one are projected once: `compare(query, project(key))` is the score of (query, key).
+    Query and key must be of the layer's `dtype`, Keras's default (float32) if None.
+    """
+
+    def __init__(
+        self,
+        query_size: int,
+        key_size: int,
+        hidden_size: int,
+        seed: Seed = 0,
+        dtype: str | None = None,
+    ) -> None:
+        super().__init__(dtype=dtype, autocast=False)
+        seed = seed_generator(seed)
+        shapes = {
+            "query_weight": (query_size, hidden_size),
+            "key_weight": (key_size, hidden_size),
+            "vector": (hidden_size,),
+        }
+        for name, shape in shapes.items():
+            rule = uniform(shape[0], seed)
+            setattr(self, name, self.add_weight(shape=shape, initializer=rule, name=name))
+        self.built = True
+
+    def call(self, query: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+        """query (B,T,d_q), key (B,S,d_k) -> scores (B,T,S)."""
+        weights = (self.query_weight, self.key_weight, self.vector)
+        return additive_scores(query, key, *_cast(self.compute_dtype, *weights))
+
+    def project(self, key: tf.Tensor) -> tf.Tensor:
+        """k U: key (B,S,d_k) -> (B,S,A)."""
+        (key,), (weight,) = _tensors(key), _cast(self.compute_dtype, self.key_weight)
+        check_axes(tf.Tensor, key=(key, "... S d_k"), key_weight=(weight, "d_k A"))
+        return tf.matmul(key, weight)
+
+    def compare(self, query: tf.Tensor, projected: tf.Tensor) -> tf.Tensor:
+        """query (B,T,d_q), projected keys (B,S,A) -> scores (B,T,S)."""
+        query, projected = _tensors(query, projected)
+        weight, vector = _cast(self.compute_dtype, self.query_weight, self.vector)
+        check_axes(
+            tf.Tensor,
+            query=(query, "... T d_q"),
+            projected=(projected, "... S A"),
+            query_weight=(weight, "d_q A"),
+        )
+        return _compared(tf.matmul(query, weight), projected, vector)
 
 
 class Attention(keras.layers.Layer):
@@ -129,6 +212,51 @@ class Attention(keras.layers.Layer):
         """
         weights = masked_softmax(self.score(query, key), mask)
         return weighted_sum(weights, value), weights if need_weights else None
+
+
+class AttentionPooling(keras.layers.Layer):
+    """One vector for a whole sequence: its average, weighted by what a small network finds
+    important (Yang et al. 2016, eqs. 5–7).
+
+    α_j = softmax of v · tanh(h_j U + b), context = Σ_j α_j h_j: additive attention whose query is
+    the same for every input and so has become a bias. Learned: `key_weight` U (size, hidden_size),
+    `bias` b and `vector` v (hidden_size,). The values must be of the layer's `dtype`, Keras's
+    default (float32) if None.
+    """
+
+    def __init__(
+        self, size: int, hidden_size: int, seed: Seed = 0, dtype: str | None = None
+    ) -> None:
+        super().__init__(dtype=dtype, autocast=False)
+        seed = seed_generator(seed)
+        shapes = {
+            "key_weight": (size, (size, hidden_size)),
+            "bias": (size, (hidden_size,)),
+            "vector": (hidden_size, (hidden_size,)),
+        }
+        for name, (fan, shape) in shapes.items():
+            rule = uniform(fan, seed)
+            setattr(self, name, self.add_weight(shape=shape, initializer=rule, name=name))
+        self.built = True
+
+    def call(self, value: tf.Tensor, mask: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """value (B,S,D), mask broadcastable to (B,1,S) -> context (B,D), weights (B,S)."""
+        (value,) = _tensors(value)
+        weight, bias, vector = _cast(self.compute_dtype, self.key_weight, self.bias, self.vector)
+        check_axes(
+            tf.Tensor,
+            value=(value, "... S D"),
+            key_weight=(weight, "D A"),
+            bias=(bias, "A"),
+        )
+        agreement = tf.tanh(tf.matmul(value, weight) + bias)
+        weights = masked_softmax(tf.tensordot(agreement, vector, 1)[..., None, :], mask)
+        return weighted_sum(weights, value)[..., 0, :], weights[..., 0, :]
+
+
+def _cast(dtype: str, *weights: keras.Variable) -> list[tf.Tensor]:
+    """Weights in the dtype in which a layer counts; it is another one in "mixed_float16" only."""
+    return [tf.cast(weight, dtype) for weight in weights]
 
 
 def _tensors(*arrays: tf.Tensor) -> list[tf.Tensor]:

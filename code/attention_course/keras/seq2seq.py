@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from attention_course.axes import check_score
-from attention_course.keras.attention import Attention, DotScore, GeneralScore
+from attention_course.keras.attention import AdditiveScore, Attention, DotScore, GeneralScore
 from attention_course.keras.layers import Seed, embedding, linear
 from attention_course.keras.masks import padding_mask
 from attention_course.keras.recurrent import GRU, LSTM, RNN, Bidirectional, State, check_lengths
@@ -21,6 +21,7 @@ class Memory(NamedTuple):
     outputs: tf.Tensor  # (B,S,H), or (B,S,2H) bidirectional: one state a source token
     mask: tf.Tensor  # (B,1,S) bool, True = real token
     context: tf.Tensor  # (B,H): the one fixed vector
+    keys: tf.Tensor | None = None  # (B,S,A): what a score makes of the outputs once a sentence
 
 
 class Decoding(NamedTuple):
@@ -60,8 +61,7 @@ class Encoder(keras.layers.Layer):
 
 
 class Decoder(keras.layers.Layer):
-    """Embedding, recurrent layer, readout to the vocabulary; `*_extra` numbers are joined to their
-    inputs.
+    """Embedding, recurrent layer, readout to the vocabulary; `*_size` is what the last two read.
 
     It has no `call`: `Seq2Seq.decode` says how the three are connected.
     """
@@ -72,15 +72,15 @@ class Decoder(keras.layers.Layer):
         embed_size: int,
         hidden_size: int,
         cell: str,
-        rnn_extra: int,
-        readout_extra: int,
+        rnn_size: int,
+        readout_size: int,
         seed: Seed = 0,
         dtype: str | None = None,
     ) -> None:
         super().__init__(dtype=dtype)
         self.embedding = embedding(vocab_size, embed_size, seed, dtype)
-        self.rnn = CELLS[cell](embed_size + rnn_extra, hidden_size, seed, dtype)
-        self.readout = linear(hidden_size + readout_extra, vocab_size, seed, dtype)
+        self.rnn = CELLS[cell](rnn_size, hidden_size, seed, dtype)
+        self.readout = linear(readout_size, vocab_size, seed, dtype)
         self.built = True
 
 
@@ -115,7 +115,13 @@ class Seq2Seq(keras.Model):
             source_size, embed_size, hidden_size, cell, bidirectional, draws, dtype
         )
         self.decoder = Decoder(
-            target_size, embed_size, hidden_size, cell, *self.extra_inputs(), draws, dtype
+            target_size,
+            embed_size,
+            hidden_size,
+            cell,
+            *self.decoder_sizes(embed_size),
+            draws,
+            dtype,
         )
         if bidirectional:
             self.bridge = linear(2 * hidden_size, hidden_size, draws, dtype)
@@ -130,9 +136,9 @@ class Seq2Seq(keras.Model):
 
     # What a kind of decoder decides: these four and nothing else.
 
-    def extra_inputs(self) -> tuple[int, int]:
-        """How many numbers join the decoder's recurrent input and its readout's input."""
-        return 0, 0
+    def decoder_sizes(self, embed_size: int) -> tuple[int, int]:
+        """Width of what the decoder's recurrent layer reads, and of what its readout sees."""
+        return embed_size, self.hidden_size
 
     def extra_parts(self, seed: Seed, dtype: str | None) -> dict[str, keras.layers.Layer]:
         """Layers beside encoder, decoder and bridges, by name."""
@@ -188,6 +194,29 @@ class Seq2Seq(keras.Model):
         last = None if weights is None else weights.numpy()
         return log_probs.numpy(), Decoding(memory, hidden, last)
 
+    def select(self, state: Decoding, rows: np.ndarray) -> Decoding:
+        """The rows (n,) int of `state`, in this order, for beam search: some of its B sentences, once
+        or several times.
+        """
+
+        def chosen(part: tf.Tensor | None) -> tf.Tensor | None:
+            return None if part is None else tf.gather(part, rows)
+
+        memory, hidden = Memory(*map(chosen, state.memory)), tuple(map(chosen, state.hidden))
+        return Decoding(memory, hidden, None if state.weights is None else state.weights[rows])
+
+    def alignment(
+        self, source: np.ndarray, source_lengths: np.ndarray, target_in: np.ndarray
+    ) -> np.ndarray:
+        """Teacher forcing: where each step looks, weights (B,T,S). TypeError if the model does not
+        look.
+        """
+        memory, hidden, _ = self.start(source, source_lengths)
+        weights = self.decode(_ids(target_in), memory, hidden)[2]
+        if weights is None:
+            raise TypeError(f"{type(self).__name__} has no attention, so no weights to show")
+        return weights.numpy()
+
     def _decode_step(
         self, tokens: tf.Tensor, memory: Memory, hidden: State
     ) -> tuple[tf.Tensor, State, tf.Tensor | None]:
@@ -202,8 +231,8 @@ class PeekySeq2Seq(Seq2Seq):
     The recurrent layer reads [E y_{t−1}; c], the readout sees [s_t; c].
     """
 
-    def extra_inputs(self) -> tuple[int, int]:
-        return self.hidden_size, self.hidden_size
+    def decoder_sizes(self, embed_size: int) -> tuple[int, int]:
+        return embed_size + self.hidden_size, 2 * self.hidden_size
 
     def rnn_inputs(self, embedded: tf.Tensor, memory: Memory) -> tf.Tensor:
         return _join(embedded, memory.context)
@@ -216,8 +245,8 @@ class AttentionSeq2Seq(Seq2Seq):
     """The readout sees [c_t; s_t], where c_t is looked up by s_t in *all* encoder states.
 
     Luong et al. 2015, simplified: their h̃_t = tanh(W_c [c_t; s_t]) is left out, and so is input
-    feeding. `score` is "dot", "scaled_dot" or "general"; only "general" suits a bidirectional
-    encoder, whose states have twice the size of the query.
+    feeding. `score` is "dot", "scaled_dot", "general" or "additive"; only the last two suit a
+    bidirectional encoder, whose states have twice the size of the query.
     """
 
     def __init__(
@@ -237,20 +266,18 @@ class AttentionSeq2Seq(Seq2Seq):
         sizes = (source_size, target_size, embed_size, hidden_size)
         super().__init__(*sizes, cell, bidirectional, seed, dtype)
 
-    def alignment(
-        self, source: np.ndarray, source_lengths: np.ndarray, target_in: np.ndarray
-    ) -> np.ndarray:
-        """Teacher forcing: where each step looks, weights (B,T,S)."""
-        memory, hidden, _ = self.start(source, source_lengths)
-        return self.decode(_ids(target_in), memory, hidden)[2].numpy()
-
-    def extra_inputs(self) -> tuple[int, int]:
-        return 0, self.memory_size
+    def decoder_sizes(self, embed_size: int) -> tuple[int, int]:
+        return embed_size, self.memory_size + self.hidden_size
 
     def extra_parts(self, seed: Seed, dtype: str | None) -> dict[str, keras.layers.Layer]:
-        sizes = (self.hidden_size, self.memory_size)
-        score = GeneralScore(*sizes, seed, dtype) if self.score == "general" else None
-        return {"attention": Attention(score or DotScore(scaled=self.score == "scaled_dot"))}
+        sizes, rest = (self.hidden_size, self.memory_size), (seed, dtype)
+        scores = {
+            "dot": DotScore,
+            "scaled_dot": lambda: DotScore(scaled=True),
+            "general": lambda: GeneralScore(*sizes, *rest),
+            "additive": lambda: AdditiveScore(*sizes, self.hidden_size, *rest),
+        }
+        return {"attention": Attention(scores[self.score]())}
 
     def readout_inputs(self, states: tf.Tensor, memory: Memory) -> tuple[tf.Tensor, tf.Tensor]:
         outputs = memory.outputs

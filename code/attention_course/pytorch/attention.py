@@ -42,6 +42,30 @@ def general_scores(query: Tensor, key: Tensor, weight: Tensor) -> Tensor:
     return query @ weight @ key.transpose(-1, -2)
 
 
+def additive_scores(
+    query: Tensor, key: Tensor, query_weight: Tensor, key_weight: Tensor, vector: Tensor
+) -> Tensor:
+    """v · tanh(q W + k U) (Bahdanau et al. 2015, appendix A.1.2): (B,T,d_q), (B,S,d_k), W (d_q,A),
+    U (d_k,A) and v (A,) -> (B,T,S).
+
+    The same as v · tanh([q; k] [W; U]), "concat" of Luong et al. 2015, section 3.1.
+    """
+    check_axes(
+        Tensor,
+        query=(query, "... T d_q"),
+        key=(key, "... S d_k"),
+        query_weight=(query_weight, "d_q A"),
+        key_weight=(key_weight, "d_k A"),
+        vector=(vector, "A"),
+    )
+    return _compared(query @ query_weight, key @ key_weight, vector)
+
+
+def _compared(query: Tensor, key: Tensor, vector: Tensor) -> Tensor:
+    """v · tanh(q + k) of projected queries (B,T,A) and keys (B,S,A): every pair, (B,T,S)."""
+    return torch.tanh(query[..., :, None, :] + key[..., None, :, :]) @ vector
+
+
 def masked_softmax(scores: Tensor, mask: Tensor | None = None) -> Tensor:
     """Softmax over the keys that may be attended; exactly 0 elsewhere, also in rows without any."""
     check_axes(Tensor, scores=(scores, "..."))
@@ -84,8 +108,7 @@ class GeneralScore(nn.Module):
 
     def __init__(self, query_size: int, key_size: int) -> None:
         super().__init__()
-        bound = query_size**-0.5
-        self.weight = nn.Parameter(torch.empty(query_size, key_size).uniform_(-bound, bound))
+        self.weight = _uniform(query_size**-0.5, query_size, key_size)
 
     def forward(self, query: Tensor, key: Tensor) -> Tensor:
         """query (B,T,d_q), key (B,S,d_k) -> scores (B,T,S)."""
@@ -95,6 +118,41 @@ class GeneralScore(nn.Module):
         """The query (B,T,d_k), from (B,T,d_q), whose plain dot product with a key is the score."""
         check_axes(Tensor, query=(query, "... T d_q"), weight=(self.weight, "d_q d_k"))
         return query @ self.weight
+
+
+class AdditiveScore(nn.Module):
+    """v · tanh(q W + k U): a network of one hidden layer, `hidden_size` units, judges each pair
+    (Bahdanau et al. 2015, appendix A.1.2).
+
+    Learned: `query_weight` W (query_size, hidden_size), `key_weight` U (key_size, hidden_size),
+    `vector` v (hidden_size,); no bias, as in the paper. Keys that stay the same while queries come
+    one by one are projected once: `compare(query, project(key))` is `forward(query, key)`.
+    """
+
+    def __init__(self, query_size: int, key_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.query_weight = _uniform(query_size**-0.5, query_size, hidden_size)
+        self.key_weight = _uniform(key_size**-0.5, key_size, hidden_size)
+        self.vector = _uniform(hidden_size**-0.5, hidden_size)
+
+    def forward(self, query: Tensor, key: Tensor) -> Tensor:
+        """query (B,T,d_q), key (B,S,d_k) -> scores (B,T,S)."""
+        return additive_scores(query, key, self.query_weight, self.key_weight, self.vector)
+
+    def project(self, key: Tensor) -> Tensor:
+        """k U: key (B,S,d_k) -> (B,S,A)."""
+        check_axes(Tensor, key=(key, "... S d_k"), key_weight=(self.key_weight, "d_k A"))
+        return key @ self.key_weight
+
+    def compare(self, query: Tensor, projected: Tensor) -> Tensor:
+        """query (B,T,d_q), projected keys (B,S,A) -> scores (B,T,S)."""
+        check_axes(
+            Tensor,
+            query=(query, "... T d_q"),
+            projected=(projected, "... S A"),
+            query_weight=(self.query_weight, "d_q A"),
+        )
+        return _compared(query @ self.query_weight, projected, self.vector)
 
 
 class Attention(nn.Module):
@@ -124,6 +182,38 @@ class Attention(nn.Module):
             return _fused(self.score.fold(query), key, value, mask), None
         weights = masked_softmax(self.score(query, key), mask)
         return weighted_sum(weights, value), weights if need_weights else None
+
+
+class AttentionPooling(nn.Module):
+    """One vector for a whole sequence: its average, weighted by what a small network finds
+    important (Yang et al. 2016, eqs. 5–7).
+
+    α_j = softmax of v · tanh(h_j U + b), context = Σ_j α_j h_j: additive attention whose query is
+    the same for every input and so has become a bias. Learned: `key_weight` U (size, hidden_size),
+    `bias` b and `vector` v (hidden_size,).
+    """
+
+    def __init__(self, size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.key_weight = _uniform(size**-0.5, size, hidden_size)
+        self.bias = _uniform(size**-0.5, hidden_size)
+        self.vector = _uniform(hidden_size**-0.5, hidden_size)
+
+    def forward(self, value: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """value (B,S,D), mask broadcastable to (B,1,S) -> context (B,D), weights (B,S)."""
+        check_axes(
+            Tensor,
+            value=(value, "... S D"),
+            key_weight=(self.key_weight, "D A"),
+            bias=(self.bias, "A"),
+        )
+        agreement = torch.tanh(value @ self.key_weight + self.bias)
+        weights = masked_softmax((agreement @ self.vector)[..., None, :], mask)
+        return weighted_sum(weights, value)[..., 0, :], weights[..., 0, :]
+
+
+def _uniform(bound: float, *shape: int) -> nn.Parameter:
+    return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
 
 
 def _fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from attention_course.axes import check_score
-from attention_course.pytorch.attention import Attention, DotScore, GeneralScore
+from attention_course.pytorch.attention import AdditiveScore, Attention, DotScore, GeneralScore
 from attention_course.pytorch.masks import padding_mask
 from attention_course.pytorch.recurrent import GRU, LSTM, RNN, Bidirectional, State
 
@@ -20,6 +20,7 @@ class Memory(NamedTuple):
     outputs: Tensor  # (B,S,H), or (B,S,2H) bidirectional: one state a source token
     mask: Tensor  # (B,1,S) bool, True = real token
     context: Tensor  # (B,H): the one fixed vector
+    keys: Tensor | None = None  # (B,S,A): what a score makes of the outputs once a sentence
 
 
 class Decoding(NamedTuple):
@@ -34,11 +35,18 @@ class Encoder(nn.Module):
     """Embedding, then a recurrent layer over the real tokens."""
 
     def __init__(
-        self, vocab_size: int, embed_size: int, hidden_size: int, cell: str, bidirectional: bool
+        self,
+        vocab_size: int,
+        embed_size: int,
+        hidden_size: int,
+        cell: str,
+        bidirectional: bool,
+        dropout: float,
     ) -> None:
         super().__init__()
         layer = CELLS[cell]
         self.embedding = nn.Embedding(vocab_size, embed_size)
+        self.dropout = nn.Dropout(dropout)
         self.rnn = (
             Bidirectional(layer, embed_size, hidden_size)
             if bidirectional
@@ -47,11 +55,11 @@ class Encoder(nn.Module):
 
     def forward(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
         """source (B,S) int, lengths (B,) -> outputs (B,S,H or 2H), final state."""
-        return self.rnn(self.embedding(source), lengths)
+        return self.rnn(self.dropout(self.embedding(source)), lengths)
 
 
 class Decoder(nn.Module):
-    """Embedding, recurrent layer, readout; `*_extra` numbers are joined to their inputs."""
+    """Embedding, recurrent layer, readout; `*_size` is what the last two read."""
 
     def __init__(
         self,
@@ -59,13 +67,13 @@ class Decoder(nn.Module):
         embed_size: int,
         hidden_size: int,
         cell: str,
-        rnn_extra: int,
-        readout_extra: int,
+        rnn_size: int,
+        readout_size: int,
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, embed_size)
-        self.rnn = CELLS[cell](embed_size + rnn_extra, hidden_size)
-        self.readout = nn.Linear(hidden_size + readout_extra, vocab_size)
+        self.rnn = CELLS[cell](rnn_size, hidden_size)
+        self.readout = nn.Linear(readout_size, vocab_size)
 
 
 class Seq2Seq(nn.Module):
@@ -73,7 +81,8 @@ class Seq2Seq(nn.Module):
 
     `cell` is "rnn", "gru" or "lstm" (which hands over h and c). With a bidirectional encoder the
     two final states, 2H numbers, are brought to H by tanh of a linear `bridge`. `seed` fixes the
-    initial weights.
+    initial weights. `dropout` is the share of numbers that training sets to zero, anew at each
+    batch, in both embeddings and in what the readout sees (Srivastava et al. 2014).
     """
 
     def __init__(
@@ -85,6 +94,7 @@ class Seq2Seq(nn.Module):
         cell: str = "gru",
         bidirectional: bool = False,
         seed: int = 0,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if cell not in CELLS:
@@ -93,8 +103,9 @@ class Seq2Seq(nn.Module):
         self.memory_size = 2 * hidden_size if bidirectional else hidden_size
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.encoder = Encoder(source_size, embed_size, hidden_size, cell, bidirectional)
-            self.decoder = Decoder(target_size, embed_size, hidden_size, cell, *self.extra_inputs())
+            sizes = (embed_size, hidden_size, cell)
+            self.encoder = Encoder(source_size, *sizes, bidirectional, dropout)
+            self.decoder = Decoder(target_size, *sizes, *self.decoder_sizes(embed_size))
             if bidirectional:
                 self.bridge = nn.Linear(2 * hidden_size, hidden_size)
                 if cell == "lstm":
@@ -102,12 +113,13 @@ class Seq2Seq(nn.Module):
             for name, part in self.extra_parts().items():
                 self.add_module(name, part)
         self.bidirectional = bidirectional
+        self.dropout = nn.Dropout(dropout)
 
     # What a kind of decoder decides: these four and nothing else.
 
-    def extra_inputs(self) -> tuple[int, int]:
-        """How many numbers join the decoder's recurrent input and its readout's input."""
-        return 0, 0
+    def decoder_sizes(self, embed_size: int) -> tuple[int, int]:
+        """Width of what the decoder's recurrent layer reads, and of what its readout sees."""
+        return embed_size, self.hidden_size
 
     def extra_parts(self) -> dict[str, nn.Module]:
         """Modules beside encoder, decoder and bridges, by name."""
@@ -140,10 +152,10 @@ class Seq2Seq(nn.Module):
         """target_in (B,T) int (T = 1 while decoding) -> logits (B,T,V), last state, attention
         weights (B,T,S), which are None for a model that has none.
         """
-        embedded = self.decoder.embedding(target_in)
+        embedded = self.dropout(self.decoder.embedding(target_in))
         states, state = self.decoder.rnn(self.rnn_inputs(embedded, memory), None, state)
         inputs, weights = self.readout_inputs(states, memory)
-        return self.decoder.readout(inputs), state, weights
+        return self.decoder.readout(self.dropout(inputs)), state, weights
 
     def forward(self, source: Tensor, source_lengths: Tensor, target_in: Tensor) -> Tensor:
         """Teacher forcing: logits (B,T,V) for the whole target at once."""
@@ -170,6 +182,33 @@ class Seq2Seq(nn.Module):
         log_probs = logits[:, 0].log_softmax(dim=-1)
         return log_probs.cpu().numpy(), Decoding(memory, hidden, last)
 
+    def select(self, state: Decoding, rows: np.ndarray) -> Decoding:
+        """The rows (n,) int of `state`, in this order, for beam search: some of its B sentences, once
+        or several times.
+        """
+
+        index = torch.as_tensor(rows, device=state.memory.context.device)
+
+        def chosen(part: Tensor | None) -> Tensor | None:
+            return None if part is None else part[index]
+
+        memory, hidden = Memory(*map(chosen, state.memory)), tuple(map(chosen, state.hidden))
+        return Decoding(memory, hidden, None if state.weights is None else state.weights[rows])
+
+    @torch.no_grad()
+    def alignment(
+        self, source: np.ndarray, source_lengths: np.ndarray, target_in: np.ndarray
+    ) -> np.ndarray:
+        """Teacher forcing: where each step looks, weights (B,T,S). TypeError if the model does not
+        look.
+        """
+        memory, hidden, _ = self.start(source, source_lengths)
+        target_in = torch.as_tensor(target_in, device=memory.context.device)
+        weights = self.decode(target_in, memory, hidden)[2]
+        if weights is None:
+            raise TypeError(f"{type(self).__name__} has no attention, so no weights to show")
+        return weights.cpu().numpy()
+
 
 class PeekySeq2Seq(Seq2Seq):
     """The same fixed vector, handed to *every* decoder step and readout (Cho et al. 2014).
@@ -177,8 +216,8 @@ class PeekySeq2Seq(Seq2Seq):
     The recurrent layer reads [E y_{t−1}; c], the readout sees [s_t; c].
     """
 
-    def extra_inputs(self) -> tuple[int, int]:
-        return self.hidden_size, self.hidden_size
+    def decoder_sizes(self, embed_size: int) -> tuple[int, int]:
+        return embed_size + self.hidden_size, 2 * self.hidden_size
 
     def rnn_inputs(self, embedded: Tensor, memory: Memory) -> Tensor:
         return _join(embedded, memory.context)
@@ -191,8 +230,8 @@ class AttentionSeq2Seq(Seq2Seq):
     """The readout sees [c_t; s_t], where c_t is looked up by s_t in *all* encoder states.
 
     Luong et al. 2015, simplified: their h̃_t = tanh(W_c [c_t; s_t]) is left out, and so is input
-    feeding. `score` is "dot", "scaled_dot" or "general"; only "general" suits a bidirectional
-    encoder, whose states have twice the size of the query.
+    feeding. `score` is "dot", "scaled_dot", "general" or "additive"; only the last two suit a
+    bidirectional encoder, whose states have twice the size of the query.
     """
 
     def __init__(
@@ -204,29 +243,26 @@ class AttentionSeq2Seq(Seq2Seq):
         cell: str = "lstm",
         bidirectional: bool = False,
         seed: int = 0,
+        dropout: float = 0.0,
         score: str = "dot",
     ) -> None:
         check_score(score, bidirectional)
         self.score = score
         sizes = (source_size, target_size, embed_size, hidden_size)
-        super().__init__(*sizes, cell, bidirectional, seed)
+        super().__init__(*sizes, cell, bidirectional, seed, dropout)
 
-    @torch.no_grad()
-    def alignment(
-        self, source: np.ndarray, source_lengths: np.ndarray, target_in: np.ndarray
-    ) -> np.ndarray:
-        """Teacher forcing: where each step looks, weights (B,T,S)."""
-        memory, hidden, _ = self.start(source, source_lengths)
-        target_in = torch.as_tensor(target_in, device=memory.context.device)
-        return self.decode(target_in, memory, hidden)[2].cpu().numpy()
-
-    def extra_inputs(self) -> tuple[int, int]:
-        return 0, self.memory_size
+    def decoder_sizes(self, embed_size: int) -> tuple[int, int]:
+        return embed_size, self.memory_size + self.hidden_size
 
     def extra_parts(self) -> dict[str, nn.Module]:
-        general = self.score == "general"
-        score = GeneralScore(self.hidden_size, self.memory_size) if general else None
-        return {"attention": Attention(score or DotScore(scaled=self.score == "scaled_dot"))}
+        sizes = (self.hidden_size, self.memory_size)
+        scores = {
+            "dot": DotScore,
+            "scaled_dot": lambda: DotScore(scaled=True),
+            "general": lambda: GeneralScore(*sizes),
+            "additive": lambda: AdditiveScore(*sizes, self.hidden_size),
+        }
+        return {"attention": Attention(scores[self.score]())}
 
     def readout_inputs(self, states: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         outputs = memory.outputs

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from attention_course.pytorch.attention import GeneralScore
+from attention_course.pytorch.attention import AdditiveScore, AttentionPooling, GeneralScore
 from attention_course.pytorch.recurrent import GRU, LSTM, RNN
 
 
@@ -68,3 +68,6 @@ def _parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, bool]]:
             yield prefix + "bias", module.bias, False
         elif isinstance(module, nn.Embedding | GeneralScore):
             yield prefix + "weight", module.weight, False
+        elif isinstance(module, AdditiveScore | AttentionPooling):
+            for name, parameter in module.named_parameters():
+                yield prefix + name, parameter, False

@@ -12,7 +12,7 @@ import numpy as np
 
 from attention_course.axes import check_axes, check_mask
 from attention_course.scratch.functional import softmax, softmax_backward
-from attention_course.scratch.layers import Layer, Seed, expect, uniform
+from attention_course.scratch.layers import GradientSums, Layer, Seed, expect, uniform
 
 # Functions: the mathematics, forward only.
 
@@ -45,6 +45,35 @@ def general_scores(query: np.ndarray, key: np.ndarray, weight: np.ndarray) -> np
         weight=(weight, "d_q d_k"),
     )
     return query @ weight @ key.swapaxes(-1, -2)
+
+
+def additive_scores(
+    query: np.ndarray,
+    key: np.ndarray,
+    query_weight: np.ndarray,
+    key_weight: np.ndarray,
+    vector: np.ndarray,
+) -> np.ndarray:
+    """v · tanh(q W + k U) (Bahdanau et al. 2015, appendix A.1.2): (B,T,d_q), (B,S,d_k), W (d_q,A),
+    U (d_k,A) and v (A,) -> (B,T,S).
+
+    The same as v · tanh([q; k] [W; U]), "concat" of Luong et al. 2015, section 3.1.
+    """
+    check_axes(
+        np.ndarray,
+        query=(query, "... T d_q"),
+        key=(key, "... S d_k"),
+        query_weight=(query_weight, "d_q A"),
+        key_weight=(key_weight, "d_k A"),
+        vector=(vector, "A"),
+    )
+    return _agreement(query @ query_weight, key @ key_weight) @ vector
+
+
+def _agreement(query: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """tanh(q + k) of projected queries (B,T,A) and keys (B,S,A): every pair, (B,T,S,A)."""
+    total = query[..., :, None, :] + key[..., None, :, :]
+    return np.tanh(total, out=total)
 
 
 def masked_softmax(scores: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
@@ -108,9 +137,81 @@ class GeneralScore(Layer):
         (query, key), weight = self._last_call(), self.params["weight"]
         expect("dscores", dscores, query.dtype, *query.shape[:-1], S=key.shape[-2])
         dprojected = dscores @ key  # of q W, (B,T,d_k)
-        rows = query.reshape(-1, query.shape[-1])
-        np.matmul(rows.T, dprojected.reshape(len(rows), -1), out=self.grads["weight"])
+        _product(query, dprojected, out=self.grads["weight"])
         return dprojected @ weight.T, _over_queries(dscores, query @ weight)
+
+
+class AdditiveScore(Layer):
+    """v · tanh(q W + k U): a network of one hidden layer, `hidden_size` units, judges each pair
+    (Bahdanau et al. 2015, appendix A.1.2).
+
+    Learned: `query_weight` W (query_size, hidden_size), `key_weight` U (key_size, hidden_size),
+    `vector` v (hidden_size,); no bias, as in the paper. Keys that stay the same while queries come
+    one by one are projected once: `compare(query, project(key))` is `forward(query, key)`.
+    """
+
+    def __init__(
+        self,
+        query_size: int,
+        key_size: int,
+        hidden_size: int,
+        seed: Seed = 0,
+        dtype: np.dtype | type = np.float32,
+    ) -> None:
+        generator = np.random.default_rng(seed)
+        shapes = {
+            "query_weight": (query_size, hidden_size),
+            "key_weight": (key_size, hidden_size),
+            "vector": (hidden_size,),
+        }
+        params: dict[str, np.ndarray] = {}
+        for name, shape in shapes.items():
+            params |= uniform(generator, shape[0] ** -0.5, dtype, **{name: shape})
+        super().__init__(params)
+
+    def forward(self, query: np.ndarray, key: np.ndarray) -> np.ndarray:
+        """query (B,T,d_q), key (B,S,d_k) -> scores (B,T,S)."""
+        return self.compare(query, self.project(key))
+
+    def backward(self, dscores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """dscores (B,T,S) -> dquery (B,T,d_q), dkey (B,S,d_k)."""
+        dquery, dprojected = self.compare_backward(dscores)
+        return dquery, self.project_backward(dprojected)
+
+    def project(self, key: np.ndarray) -> np.ndarray:
+        """k U: key (B,S,d_k) -> (B,S,A)."""
+        weight = self.params["key_weight"]
+        check_axes(np.ndarray, key=(key, "... S d_k"), key_weight=(weight, "d_k A"))
+        self._key = key
+        return key @ weight
+
+    def project_backward(self, dprojected: np.ndarray) -> np.ndarray:
+        """dprojected (B,S,A) -> dkey (B,S,d_k)."""
+        _product(self._key, dprojected, out=self.grads["key_weight"])
+        return dprojected @ self.params["key_weight"].T
+
+    def compare(self, query: np.ndarray, projected: np.ndarray) -> np.ndarray:
+        """query (B,T,d_q), projected keys (B,S,A) -> scores (B,T,S)."""
+        weight, vector = self.params["query_weight"], self.params["vector"]
+        check_axes(
+            np.ndarray,
+            query=(query, "... T d_q"),
+            projected=(projected, "... S A"),
+            query_weight=(weight, "d_q A"),
+        )
+        agreement = _agreement(query @ weight, projected)
+        self._cache = (query, agreement)
+        return agreement @ vector
+
+    def compare_backward(self, dscores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """dscores (B,T,S) -> dquery (B,T,d_q), dprojected (B,S,A)."""
+        query, agreement = self._last_call()
+        expect("dscores", dscores, query.dtype, *agreement.shape[:-2], S=agreement.shape[-2])
+        _product(agreement, dscores[..., None], out=self.grads["vector"][:, None])
+        dtotal = (dscores[..., None] * self.params["vector"]) * (1 - agreement * agreement)
+        dsum = dtotal.sum(axis=-2)  # of q W, (B,T,A)
+        _product(query, dsum, out=self.grads["query_weight"])
+        return dsum @ self.params["query_weight"].T, dtotal.sum(axis=-3)
 
 
 class AttentionWeight(Layer):
@@ -225,17 +326,67 @@ class StepwiseAttention(Attention):
     def backward(self, dcontext: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """As `Attention.backward`; key, value and parameters gather a gradient at every step."""
         steps = self._last_call()
-        grads = {name: np.zeros_like(grad) for name, grad in self.grads.items()}
+        sums = GradientSums(self)
         dqueries, dkey, dvalue = [], 0, 0
         for t, step in enumerate(steps):
             dquery, dkey_t, dvalue_t = step.backward(dcontext[..., t : t + 1, :])
             dqueries.append(dquery)
             dkey, dvalue = dkey + dkey_t, dvalue + dvalue_t
-            for name, grad in step.grads.items():
-                grads[name] += grad
-        for name, grad in grads.items():
-            self.grads[name][...] = grad
+            sums.add()
+        sums.write()
         return np.concatenate(dqueries, axis=-2), dkey, dvalue
+
+
+class AttentionPooling(Layer):
+    """One vector for a whole sequence: its average, weighted by what a small network finds
+    important (Yang et al. 2016, eqs. 5–7).
+
+    α_j = softmax of v · tanh(h_j U + b), context = Σ_j α_j h_j: additive attention whose query is
+    the same for every input and so has become a bias. Learned: `key_weight` U (size, hidden_size),
+    `bias` b and `vector` v (hidden_size,).
+    """
+
+    def __init__(
+        self, size: int, hidden_size: int, seed: Seed = 0, dtype: np.dtype | type = np.float32
+    ) -> None:
+        generator = np.random.default_rng(seed)
+        super().__init__(
+            uniform(
+                generator, size**-0.5, dtype, key_weight=(size, hidden_size), bias=(hidden_size,)
+            )
+            | uniform(generator, hidden_size**-0.5, dtype, vector=(hidden_size,))
+        )
+
+    def forward(
+        self, value: np.ndarray, mask: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """value (B,S,D), mask broadcastable to (B,1,S) -> context (B,D), weights (B,S)."""
+        weight, bias = self.params["key_weight"], self.params["bias"]
+        check_axes(
+            np.ndarray, value=(value, "... S D"), key_weight=(weight, "D A"), bias=(bias, "A")
+        )
+        agreement = np.tanh(value @ weight + bias)
+        weights = masked_softmax((agreement @ self.params["vector"])[..., None, :], mask)
+        self._cache = (value, agreement, weights)
+        return weighted_sum(weights, value)[..., 0, :], weights[..., 0, :]
+
+    def backward(self, dcontext: np.ndarray) -> np.ndarray:
+        """dcontext (B,D) -> dvalue (B,S,D)."""
+        value, agreement, weights = self._last_call()
+        expect("dcontext", dcontext, value.dtype, *value.shape[:-2], D=value.shape[-1])
+        dcontext = dcontext[..., None, :]
+        dscores = softmax_backward(weights, dcontext @ value.swapaxes(-1, -2)).swapaxes(-1, -2)
+        _product(agreement, dscores, out=self.grads["vector"][:, None])
+        dtotal = dscores * self.params["vector"] * (1 - agreement * agreement)  # (B,S,A)
+        _product(value, dtotal, out=self.grads["key_weight"])
+        np.sum(dtotal.reshape(-1, dtotal.shape[-1]), axis=0, out=self.grads["bias"])
+        return dtotal @ self.params["key_weight"].T + _over_queries(weights, dcontext)
+
+
+def _product(x: np.ndarray, dy: np.ndarray, out: np.ndarray) -> None:
+    """Gradient of W in y = x W: xᵀ dy over all rows of x (..., in) and dy (..., out)."""
+    rows = x.reshape(-1, x.shape[-1])
+    np.matmul(rows.T, dy.reshape(len(rows), -1), out=out)
 
 
 def _over_queries(shares: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -97,6 +97,45 @@ class Embedding(Layer):
         dweight[ordered[first]] = np.add.reduceat(_rows(dvectors)[order], first, axis=0)
 
 
+class Maxout(Layer):
+    """The larger of each two neighbours (Goodfellow et al. 2013): (..., 2n) -> (..., n)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        if x.shape[-1] % 2:
+            raise ValueError(f"x: the last axis must be even, got shape {x.shape}")
+        pairs = x.reshape(*x.shape[:-1], -1, 2)
+        self._cache = pairs.argmax(axis=-1)[..., None]
+        return pairs.max(axis=-1)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        """dy (..., n) -> dx (..., 2n): each number's gradient goes to the one that won."""
+        winners = self._last_call()
+        dpairs = np.zeros((*dy.shape, 2), dy.dtype)
+        np.put_along_axis(dpairs, winners, dy[..., None], axis=-1)
+        return dpairs.reshape(*dy.shape[:-1], -1)
+
+
+class GradientSums:
+    """For a layer that is called once a step: adds up the gradients that each `backward` leaves."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.grads = layer.grads
+        self.sums = {name: np.zeros_like(grad) for name, grad in layer.grads.items()}
+
+    def add(self) -> None:
+        """Call after each `backward` of the layer, or of a copy of it."""
+        for name, total in self.sums.items():
+            total += self.grads[name]
+
+    def write(self) -> None:
+        """Leave the sums where the gradients are."""
+        for name, total in self.sums.items():
+            self.grads[name][...] = total
+
+
 def uniform(
     seed: Seed, bound: float, dtype: np.dtype | type, **shapes: tuple[int, ...]
 ) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attention_course.axes import check_score
-from attention_course.scratch.attention import Attention, DotScore, GeneralScore
+from attention_course.scratch.attention import AdditiveScore, Attention, DotScore, GeneralScore
 from attention_course.scratch.functional import log_softmax
 from attention_course.scratch.layers import Embedding, Layer, Linear, expect
 from attention_course.scratch.masks import padding_mask
@@ -27,6 +27,7 @@ class Memory(NamedTuple):
     outputs: np.ndarray  # (B,S,H), or (B,S,2H) bidirectional: one state a source token
     mask: np.ndarray | None  # (B,1,S) bool, True = real token
     context: np.ndarray  # (B,H): the one fixed vector
+    keys: np.ndarray | None = None  # (B,S,A): what a score makes of the outputs once a sentence
 
 
 class Decoding(NamedTuple):
@@ -65,7 +66,7 @@ class Encoder(Layer):
 
 
 class Decoder(Layer):
-    """Embedding, recurrent layer, readout to the vocabulary; `*_extra` numbers join the inputs."""
+    """Embedding, recurrent layer, readout to the vocabulary; `*_size` is what the last two read."""
 
     def __init__(
         self,
@@ -73,14 +74,14 @@ class Decoder(Layer):
         embed_size: int,
         hidden_size: int,
         cell: str,
-        rnn_extra: int,
-        readout_extra: int,
+        rnn_size: int,
+        readout_size: int,
         generator: np.random.Generator,
         dtype: np.dtype | type,
     ) -> None:
         self.embedding = Embedding(vocab_size, embed_size, generator, dtype)
-        self.rnn = CELLS[cell](embed_size + rnn_extra, hidden_size, generator, dtype)
-        self.readout = Linear(hidden_size + readout_extra, vocab_size, generator, dtype)
+        self.rnn = CELLS[cell](rnn_size, hidden_size, generator, dtype)
+        self.readout = Linear(readout_size, vocab_size, generator, dtype)
         parts = {"embedding": self.embedding, "rnn": self.rnn, "readout": self.readout}
         super().__init__(parts=parts)
 
@@ -111,7 +112,9 @@ class Seq2Seq(Layer):
         generator = np.random.default_rng(seed)
         sizes = (embed_size, hidden_size, cell)
         self.encoder = Encoder(source_size, *sizes, bidirectional, generator, dtype)
-        self.decoder = Decoder(target_size, *sizes, *self.extra_inputs(), generator, dtype)
+        self.decoder = Decoder(
+            target_size, *sizes, *self.decoder_sizes(embed_size), generator, dtype
+        )
         names = ("bridge", "bridge_cell")[: self.decoder.rnn.parts] if bidirectional else ()
         self.bridges = {
             name: Linear(2 * hidden_size, hidden_size, generator, dtype) for name in names
@@ -122,9 +125,9 @@ class Seq2Seq(Layer):
     # What a kind of decoder decides: these six and nothing else. Each `_backward` returns the
     # gradient of the first argument and adds that of the memory to `dmemory`.
 
-    def extra_inputs(self) -> tuple[int, int]:
-        """How many numbers join the decoder's recurrent input and its readout's input."""
-        return 0, 0
+    def decoder_sizes(self, embed_size: int) -> tuple[int, int]:
+        """Width of what the decoder's recurrent layer reads, and of what its readout sees."""
+        return embed_size, self.hidden_size
 
     def extra_parts(
         self, generator: np.random.Generator, dtype: np.dtype | type
@@ -220,6 +223,29 @@ class Seq2Seq(Layer):
         last = None if weights is None else weights[:, 0]
         return log_softmax(logits[:, 0]), Decoding(memory, hidden, last)
 
+    def select(self, state: Decoding, rows: np.ndarray) -> Decoding:
+        """The rows (n,) int of `state`, in this order, for beam search: some of its B sentences, once
+        or several times.
+        """
+
+        def chosen(part: np.ndarray | None) -> np.ndarray | None:
+            return None if part is None else part[rows]
+
+        memory, hidden = Memory(*map(chosen, state.memory)), tuple(map(chosen, state.hidden))
+        return Decoding(memory, hidden, chosen(state.weights))
+
+    def alignment(
+        self, source: np.ndarray, source_lengths: np.ndarray, target_in: np.ndarray
+    ) -> np.ndarray:
+        """Teacher forcing: where each step looks, weights (B,T,S). TypeError if the model does not
+        look.
+        """
+        self._cache = None
+        weights = self.decode(target_in, *self.encode(source, source_lengths))[2]
+        if weights is None:
+            raise TypeError(f"{type(self).__name__} has no attention, so no weights to show")
+        return weights
+
 
 class PeekySeq2Seq(Seq2Seq):
     """The same fixed vector, handed to *every* decoder step and readout (Cho et al. 2014).
@@ -227,8 +253,8 @@ class PeekySeq2Seq(Seq2Seq):
     The recurrent layer reads [E y_{t−1}; c], the readout sees [s_t; c].
     """
 
-    def extra_inputs(self) -> tuple[int, int]:
-        return self.hidden_size, self.hidden_size
+    def decoder_sizes(self, embed_size: int) -> tuple[int, int]:
+        return embed_size + self.hidden_size, 2 * self.hidden_size
 
     def rnn_inputs(self, embedded: np.ndarray, memory: Memory) -> np.ndarray:
         return _join(embedded, memory.context)
@@ -247,8 +273,8 @@ class AttentionSeq2Seq(Seq2Seq):
     """The readout sees [c_t; s_t], where c_t is looked up by s_t in *all* encoder states.
 
     Luong et al. 2015, simplified: their h̃_t = tanh(W_c [c_t; s_t]) is left out, and so is input
-    feeding. `score` is "dot", "scaled_dot" or "general"; only "general" suits a bidirectional
-    encoder, whose states have twice the size of the query.
+    feeding. `score` is "dot", "scaled_dot", "general" or "additive"; only the last two suit a
+    bidirectional encoder, whose states have twice the size of the query.
     """
 
     def __init__(
@@ -268,23 +294,20 @@ class AttentionSeq2Seq(Seq2Seq):
         sizes = (source_size, target_size, embed_size, hidden_size)
         super().__init__(*sizes, cell, bidirectional, seed, dtype)
 
-    def alignment(
-        self, source: np.ndarray, source_lengths: np.ndarray, target_in: np.ndarray
-    ) -> np.ndarray:
-        """Teacher forcing: where each step looks, weights (B,T,S)."""
-        self._cache = None
-        return self.decode(target_in, *self.encode(source, source_lengths))[2]
-
-    def extra_inputs(self) -> tuple[int, int]:
-        return 0, self.memory_size
+    def decoder_sizes(self, embed_size: int) -> tuple[int, int]:
+        return embed_size, self.memory_size + self.hidden_size
 
     def extra_parts(
         self, generator: np.random.Generator, dtype: np.dtype | type
     ) -> dict[str, Layer]:
-        sizes = (self.hidden_size, self.memory_size)
-        general = self.score == "general"
-        score = GeneralScore(*sizes, generator, dtype) if general else None
-        self.attention = Attention(score or DotScore(scaled=self.score == "scaled_dot"))
+        sizes, rest = (self.hidden_size, self.memory_size), (generator, dtype)
+        scores = {
+            "dot": DotScore,
+            "scaled_dot": lambda: DotScore(scaled=True),
+            "general": lambda: GeneralScore(*sizes, *rest),
+            "additive": lambda: AdditiveScore(*sizes, self.hidden_size, *rest),
+        }
+        self.attention = Attention(scores[self.score]())
         return {"attention": self.attention}
 
     def readout_inputs(self, states: np.ndarray, memory: Memory) -> tuple[np.ndarray, np.ndarray]:

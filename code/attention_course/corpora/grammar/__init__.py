@@ -1,0 +1,1 @@
+"""Grammars that make sentences in two languages from one meaning."""

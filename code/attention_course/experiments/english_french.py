@@ -1,0 +1,141 @@
+"""English to French with Bahdanau attention, with none, and with attention to the wrong thing.
+
+One set-up for all: GRU of 128, an encoder that reads both ways, Adam with a warm-up and then a
+linear fall of the learning rate, the same number of updates whatever the size of the corpus.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attention_course.corpora.grammar.french import detokenize_french
+from attention_course.experiments.converting import curve_of
+from attention_course.experiments.runner import Outcome, to_ship
+from attention_course.experiments.translating import (
+    Task,
+    error_rates,
+    load_task,
+    text_scores,
+    translate,
+)
+from attention_course.pytorch import weights
+from attention_course.pytorch.attention import AdditiveScore, Attention, masked_softmax
+from attention_course.pytorch.bahdanau import BahdanauSeq2Seq
+from attention_course.pytorch.seq2seq import Memory, Seq2Seq
+from attention_course.pytorch.training import make_train_step
+from attention_course.results import Settings
+from attention_course.schedules import linear_schedule
+from attention_course.training import fit
+
+TOLD_APART_BY = ("model", "size", "seed")
+SEEDS = (0, 1, 2)
+SPLITS = ("test", "combinations", "longer")
+RUNS = (
+    ("bahdanau", 30000),
+    ("decoder_context", 30000),
+    ("plain", 30000),
+    ("bahdanau", 5000),
+    ("bahdanau", 1000),
+)
+SHIPPED = {"model": "bahdanau", "size": 30000, "seed": 0}
+
+
+class DecoderContext(BahdanauSeq2Seq):
+    """The mistake of a notebook, and for years of a famous tutorial: the weights are right, but
+    what they are laid on is the decoder's own projected state, Σ_j α_tj (s_{t−1} W).
+
+    The score has 2H hidden units, so that this context is as wide as the right one.
+    """
+
+    def extra_parts(self) -> dict[str, nn.Module]:
+        score = AdditiveScore(self.hidden_size, self.memory_size, self.memory_size)
+        return {"attention": Attention(score)}
+
+    def attend(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        score = self.attention.score
+        seen = masked_softmax(score.compare(query, memory.keys), memory.mask)
+        return (seen[..., None] * (query @ score.query_weight)[:, :, None]).sum(dim=2), seen
+
+
+MODELS = {"bahdanau": BahdanauSeq2Seq, "decoder_context": DecoderContext, "plain": Seq2Seq}
+
+
+def settings() -> list[Settings]:
+    """Each model and corpus size with each seed."""
+    return [
+        {
+            "model": model,
+            "size": size,
+            "seed": seed,
+            "steps": 2400,
+            "warmup": 200,
+            "batch_size": 64,
+            "learning_rate": 3e-3,
+            "evaluate_every": 400,
+            "fixed": {"language": "french", "embed_size": 64, "hidden_size": 128, "watched": 200},
+        }
+        for seed in SEEDS
+        for model, size in RUNS
+    ]
+
+
+def run(settings: Settings) -> Outcome:
+    """Train; watch validation sentences on the way; at the end, every split."""
+    task = load_task(settings["fixed"]["language"], settings["size"])
+    model, sizes = build(settings, task)
+    watched = task.corpus.validation[: settings["fixed"]["watched"]]
+
+    def look() -> dict[str, float]:
+        said = translate(model, [pair.source for pair in watched], *task.vocabularies)
+        return text_scores(said, watched, detokenize_french)
+
+    rate = linear_schedule(settings["learning_rate"], settings["steps"], settings["warmup"])
+    history = fit(
+        make_train_step(model, rate),
+        task.batches(settings["batch_size"], 1000 + settings["seed"]),
+        settings["steps"],
+        evaluate=look,
+        evaluate_every=settings["evaluate_every"],
+        progress=False,
+    )
+    metrics: dict[str, Any] = {"parameters": sum(p.numel() for p in model.parameters())}
+    metrics |= {split: scores(model, task, split) for split in SPLITS}
+    shipped = None
+    if SHIPPED.items() <= settings.items():
+        roles = {"source": task.source_vocab, "target": task.target_vocab}
+        shipped = {"english_french": to_ship(model, sizes, roles, weights)}
+        metrics["test_200_shipped"] = scores(model, task, "test", 200)["exact"]
+    return Outcome(metrics, curve_of(history), shipped)
+
+
+def build(settings: Settings, task: Task) -> tuple[Seq2Seq, dict[str, Any]]:
+    """The model of these settings, and the arguments that build it."""
+    sizes = {"source_size": len(task.source_vocab), "target_size": len(task.target_vocab)}
+    sizes |= {name: settings["fixed"][name] for name in ("embed_size", "hidden_size")}
+    sizes |= {"cell": "gru", "bidirectional": True}
+    torch.manual_seed(settings["seed"])
+    return MODELS[settings["model"]](**sizes, seed=settings["seed"]), sizes
+
+
+def scores(
+    model: Seq2Seq, task: Task, split: str, count: int | None = None
+) -> dict[str, float | dict[str, float]]:
+    """Greedy translations of one split (or its first `count` pairs), and with a beam; AER."""
+    pairs = getattr(task.corpus, split)[:count]
+    sources = [pair.source for pair in pairs]
+    said = translate(model, sources, *task.vocabularies)
+    found = text_scores(said, pairs, detokenize_french)
+    found |= by_length(said, pairs)
+    widely = translate(model, sources, *task.vocabularies, beam_size=5)
+    found["beam"] = text_scores(widely, pairs, detokenize_french)
+    return found | (error_rates(model, pairs, task) if model.extra_parts() else {})
+
+
+def by_length(said, pairs) -> dict[str, dict[str, list[float]]]:
+    """Share of right translations by source length, with the number of sentences."""
+    right: dict[int, list[bool]] = {}
+    for mine, pair in zip(said, pairs, strict=True):
+        right.setdefault(len(pair.source), []).append(list(mine) == list(pair.target))
+    table = {str(n): [len(r), round(sum(r) / len(r), 4)] for n, r in sorted(right.items())}
+    return {"by_length": table}

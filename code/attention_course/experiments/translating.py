@@ -1,0 +1,126 @@
+"""Sentences in, sentences out: what the translation experiments and Chapter 3 share."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from attention_course.alignment import alignment_error_rate, links_of
+from attention_course.corpora.batching import Batch, bucketed_batches, make_batch
+from attention_course.corpora.translation import Pair, Translation, load_translation
+from attention_course.corpora.vocabulary import Vocabulary
+from attention_course.decoding import beam, greedy
+from attention_course.metrics import bleu, chrf, exact_match
+
+Tokens = Sequence[str]
+
+
+class Task(NamedTuple):
+    """Sentence pairs, and vocabularies made of those for training."""
+
+    corpus: Translation
+    train: Sequence[Pair]
+    source_vocab: Vocabulary
+    target_vocab: Vocabulary
+
+    @property
+    def vocabularies(self) -> tuple[Vocabulary, Vocabulary]:
+        """Of source and target."""
+        return self.source_vocab, self.target_vocab
+
+    def batches(self, batch_size: int, seed: int) -> Iterator[Batch]:
+        """An endless stream for training, in which lengths differ little within a batch."""
+        source, target = (vocabulary.encode for vocabulary in self.vocabularies)
+        ids = [(source(pair.source), target(pair.target)) for pair in self.train]
+        return bucketed_batches(ids, batch_size, *self.vocabularies, seed=seed)
+
+
+def load_task(language: str, size: int | None = None) -> Task:
+    """The corpus and the first `size` sentences for training (all if None)."""
+    corpus = load_translation(language)
+    train = corpus.train[:size]
+    sides = zip(*((pair.source, pair.target) for pair in train))
+    return Task(corpus, train, *map(Vocabulary.from_sequences, sides))
+
+
+def translate(
+    model,
+    sources: Sequence[Tokens],
+    source_vocab: Vocabulary,
+    target_vocab: Vocabulary,
+    beam_size: int = 1,
+    at_once: int = 250,
+) -> list[list[str]]:
+    """Translations of tokenised sentences by a trained model of any framework.
+
+    Sentences of similar length are decoded together, `at_once` of them. A translation has at most
+    1.5 times as many tokens as its source, and ten more. beam_size 1 is greedy.
+    """
+    order = np.argsort([len(source) for source in sources], kind="stable")
+    said: dict[int, list[str]] = {}
+    for start in range(0, len(order), at_once):
+        rows = order[start : start + at_once].tolist()
+        batch = source_batch([sources[row] for row in rows], source_vocab, target_vocab)
+        longest = int(1.5 * batch.source.shape[1]) + 10
+        state = model.start(batch.source, batch.source_lengths)
+        sizes = {"sos": target_vocab.sos, "eos": target_vocab.eos, "max_length": longest}
+        if beam_size == 1:
+            decoded = greedy(model.step, state, len(rows), **sizes)
+        else:
+            decoded = beam(model.step, model.select, state, len(rows), beam_size, **sizes)
+        said |= {row: target_vocab.decode(ids) for row, ids in zip(rows, decoded, strict=True)}
+    return [said[row] for row in range(len(sources))]
+
+
+def source_batch(
+    sources: Sequence[Tokens], source_vocab: Vocabulary, target_vocab: Vocabulary
+) -> Batch:
+    """A batch to translate: its targets are empty."""
+    ids = [source_vocab.encode(source) for source in sources]
+    return make_batch(ids, [[]] * len(ids), source_vocab, target_vocab)
+
+
+def pair_batch(pairs: Sequence[Pair], source_vocab: Vocabulary, target_vocab: Vocabulary) -> Batch:
+    """The pairs as one batch."""
+    sources = [source_vocab.encode(pair.source) for pair in pairs]
+    targets = [target_vocab.encode(pair.target) for pair in pairs]
+    return make_batch(sources, targets, source_vocab, target_vocab)
+
+
+def text_scores(
+    said: Sequence[Tokens], pairs: Sequence[Pair], join: Callable[[Tokens], str]
+) -> dict[str, float]:
+    """Exact match (a share), BLEU on the tokens, chrF on the joined text (both up to 100)."""
+    right = [pair.target for pair in pairs]
+    tokens = ([" ".join(sentence) for sentence in side] for side in (said, right))
+    texts = ([join(sentence) for sentence in side] for side in (said, right))
+    return {
+        "exact": round(exact_match([list(s) for s in said], [list(r) for r in right]), 4),
+        "bleu": round(bleu(*tokens, tokenize="none").value, 2),
+        "chrf": round(chrf(*texts).value, 2),
+    }
+
+
+def error_rates(model, pairs: Sequence[Pair], task: Task) -> dict[str, float]:
+    """AER of the words that get most attention, teacher forcing; also read one row off."""
+    weights, sources, targets = [], [], []
+    for start in range(0, len(pairs), 250):
+        batch = pair_batch(pairs[start : start + 250], *task.vocabularies)
+        seen = model.alignment(batch.source, batch.source_lengths, batch.target_in)
+        weights += list(seen)
+        sources += batch.source_lengths.tolist()
+        targets += (batch.target_lengths - 1).tolist()
+    gold = [pair.sure for pair in pairs], [pair.possible for pair in pairs]
+    return {
+        name: round(alignment_error_rate(_links(weights, sources, targets, shift), *gold), 4)
+        for name, shift in (("aer", 0), ("aer_row_later", 1), ("aer_row_earlier", -1))
+    }
+
+
+def _links(
+    weights: Sequence[np.ndarray], sources: Sequence[int], targets: Sequence[int], shift: int
+) -> list[Any]:
+    return [
+        links_of(seen, source_length=source, target_length=target, shift=shift)
+        for seen, source, target in zip(weights, sources, targets, strict=True)
+    ]
