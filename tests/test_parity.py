@@ -13,14 +13,20 @@ import pytest
 import tensorflow as tf
 import torch
 
+import attention_course.keras.attention as keras_attention
+import attention_course.keras.bahdanau as keras_bahdanau
 import attention_course.keras.recurrent as keras_recurrent
 import attention_course.keras.seq2seq as keras_seq2seq
 import attention_course.keras.training as keras_training
 import attention_course.keras.weights as keras_weights
+import attention_course.pytorch.attention as torch_attention
+import attention_course.pytorch.bahdanau as torch_bahdanau
 import attention_course.pytorch.recurrent as torch_recurrent
 import attention_course.pytorch.seq2seq as torch_seq2seq
 import attention_course.pytorch.training as torch_training
 import attention_course.pytorch.weights as torch_weights
+import attention_course.scratch.attention as scratch_attention
+import attention_course.scratch.bahdanau as scratch_bahdanau
 import attention_course.scratch.losses as scratch_losses
 import attention_course.scratch.recurrent as scratch_recurrent
 import attention_course.scratch.seq2seq as scratch_seq2seq
@@ -28,11 +34,12 @@ import attention_course.scratch.training as scratch_training
 import attention_course.scratch.weights as scratch_weights
 from attention_course.corpora.batching import Batch
 from attention_course.decoding import greedy_with_weights
-from attention_course.schedules import linear_schedule
+from attention_course.schedules import linear_schedule, linear_truth
 
 TOLERANCE = 1e-9
 SOURCE_SIZE, TARGET_SIZE, EMBED, HIDDEN = 7, 6, 3, 4  # all different: a transposed weight shows
 Arrays = dict[str, np.ndarray]
+Truth = np.ndarray | None  # (B,T) bool, False = the decoder reads its own word
 
 
 class Case(NamedTuple):
@@ -42,10 +49,12 @@ class Case(NamedTuple):
     cell: str
     bidirectional: bool
     score: str | None = None
+    readout: str | None = None
 
     @property
     def options(self) -> dict[str, str]:
-        return {"score": self.score} if self.score else {}
+        named = {"score": self.score, "readout": self.readout}
+        return {name: value for name, value in named.items() if value}
 
     @property
     def memory(self) -> int:
@@ -57,8 +66,8 @@ class Case(NamedTuple):
         return SOURCE_SIZE, TARGET_SIZE, EMBED, HIDDEN, self.cell, self.bidirectional
 
     def __str__(self) -> str:
-        score = f"-{self.score}" if self.score else ""
-        return f"{self.model}-{self.cell}" + "-bidirectional" * self.bidirectional + score
+        options = "".join(f"-{value}" for value in self.options.values())
+        return f"{self.model}-{self.cell}" + "-bidirectional" * self.bidirectional + options
 
 
 class Run(NamedTuple):
@@ -71,12 +80,27 @@ class Run(NamedTuple):
     gradients: Arrays
 
 
+def model_inputs(batch: Batch, truth: Truth) -> tuple[np.ndarray, ...]:
+    arrays = (batch.source, batch.source_lengths, batch.target_in)
+    return arrays if truth is None else (*arrays, truth)
+
+
+def model_kinds(*modules: Any) -> dict[str, type]:
+    """Every class of the framework's modules by its name."""
+    return {name: kind for module in modules for name, kind in vars(module).items()}
+
+
+scratch_models = model_kinds(scratch_seq2seq, scratch_bahdanau)
+torch_models = model_kinds(torch_seq2seq, torch_bahdanau)
+keras_models = model_kinds(keras_seq2seq, keras_bahdanau)
+
+
 class Scratch:
     weights, models = scratch_weights, scratch_seq2seq
     make_train_step = staticmethod(scratch_training.make_train_step)
 
     def model(self, case: Case, seed: int = 0) -> Any:
-        kind = getattr(scratch_seq2seq, case.model)
+        kind = scratch_models[case.model]
         return kind(*case.sizes, seed=seed, dtype=np.float64, **case.options)
 
     def rnn(self, cell: str, bidirectional: bool) -> Any:
@@ -84,11 +108,21 @@ class Scratch:
         kind = scratch_seq2seq.CELLS[cell]
         return scratch_recurrent.Bidirectional(kind, *sizes) if bidirectional else kind(*sizes)
 
-    def logits(self, model: Any, batch: Batch) -> np.ndarray:
-        return model.forward(batch.source, batch.source_lengths, batch.target_in)
+    def pooling(self) -> Any:
+        return scratch_attention.AttentionPooling(EMBED, HIDDEN, 0, np.float64)
 
-    def loss_and_gradients(self, model: Any, batch: Batch) -> tuple[float, Arrays]:
-        logits = self.logits(model, batch)
+    def pool(self, layer: Any, value, mask, dcontext) -> tuple:
+        context, weights = layer.forward(value, mask)
+        dvalue = layer.backward(dcontext)
+        return context, weights, dvalue, scratch_weights.gradients(layer)
+
+    def logits(self, model: Any, batch: Batch, truth: Truth = None) -> np.ndarray:
+        return model.forward(*model_inputs(batch, truth))
+
+    def loss_and_gradients(
+        self, model: Any, batch: Batch, truth: Truth = None
+    ) -> tuple[float, Arrays]:
+        logits = self.logits(model, batch, truth)
         loss, dlogits = scratch_losses.masked_cross_entropy(
             logits, batch.target_out, batch.target_mask
         )
@@ -109,7 +143,7 @@ class PyTorch:
     make_train_step = staticmethod(torch_training.make_train_step)
 
     def model(self, case: Case, seed: int = 0) -> Any:
-        kind = getattr(torch_seq2seq, case.model)
+        kind = torch_models[case.model]
         return kind(*case.sizes, seed=seed, **case.options).double()
 
     def rnn(self, cell: str, bidirectional: bool) -> Any:
@@ -118,13 +152,24 @@ class PyTorch:
         layer = torch_recurrent.Bidirectional(kind, *sizes) if bidirectional else kind(*sizes)
         return layer.double()
 
-    def logits(self, model: Any, batch: Batch) -> np.ndarray:
-        arrays = (batch.source, batch.source_lengths, batch.target_in)
-        return model(*map(torch.tensor, arrays)).detach().numpy()
+    def pooling(self) -> Any:
+        return torch_attention.AttentionPooling(EMBED, HIDDEN).double()
 
-    def loss_and_gradients(self, model: Any, batch: Batch) -> tuple[float, Arrays]:
+    def pool(self, layer: Any, value, mask, dcontext) -> tuple:
+        value = torch.tensor(value, requires_grad=True)
+        context, weights = layer(value, torch.tensor(mask))
+        (context * torch.tensor(dcontext)).sum().backward()
+        numbers = (context.detach(), weights.detach(), value.grad)
+        return *(tensor.numpy() for tensor in numbers), torch_weights.gradients(layer)
+
+    def logits(self, model: Any, batch: Batch, truth: Truth = None) -> np.ndarray:
+        return model(*map(torch.tensor, model_inputs(batch, truth))).detach().numpy()
+
+    def loss_and_gradients(
+        self, model: Any, batch: Batch, truth: Truth = None
+    ) -> tuple[float, Arrays]:
         model.zero_grad()
-        loss = torch_training.batch_loss(model, batch)
+        loss = torch_training.batch_loss(model, batch, truth=truth)
         loss.backward()
         return loss.item(), torch_weights.gradients(model)
 
@@ -151,7 +196,7 @@ class Keras:
     make_train_step = staticmethod(keras_training.make_train_step)
 
     def model(self, case: Case, seed: int = 0) -> Any:
-        kind = getattr(keras_seq2seq, case.model)
+        kind = keras_models[case.model]
         return kind(*case.sizes, seed=seed, dtype="float64", **case.options)
 
     def rnn(self, cell: str, bidirectional: bool) -> Any:
@@ -159,14 +204,31 @@ class Keras:
         kind = keras_seq2seq.CELLS[cell]
         return keras_recurrent.Bidirectional(kind, *sizes) if bidirectional else kind(*sizes)
 
-    def logits(self, model: Any, batch: Batch) -> np.ndarray:
-        return model(batch.source, batch.source_lengths, batch.target_in).numpy()
+    def pooling(self) -> Any:
+        return keras_attention.AttentionPooling(EMBED, HIDDEN, dtype="float64")
 
-    def loss_and_gradients(self, model: Any, batch: Batch) -> tuple[float, Arrays]:
+    def pool(self, layer: Any, value, mask, dcontext) -> tuple:
+        value = tf.constant(value)
+        with tf.GradientTape() as tape:
+            tape.watch(value)
+            context, weights = layer(value, mask)
+            loss = tf.reduce_sum(context * dcontext)
+        numbers = (context, weights, tape.gradient(loss, value))
+        gradients = keras_weights.gradients(
+            layer, lambda: tf.reduce_sum(layer(value, mask)[0] * dcontext)
+        )
+        return *(tensor.numpy() for tensor in numbers), gradients
+
+    def logits(self, model: Any, batch: Batch, truth: Truth = None) -> np.ndarray:
+        return model(*model_inputs(batch, truth)).numpy()
+
+    def loss_and_gradients(
+        self, model: Any, batch: Batch, truth: Truth = None
+    ) -> tuple[float, Arrays]:
         losses = []
 
         def loss() -> tf.Tensor:
-            losses.append(keras_training.batch_loss(model, batch))
+            losses.append(keras_training.batch_loss(model, batch, truth))
             return losses[0]
 
         gradients = keras_weights.gradients(model, loss)
@@ -197,7 +259,13 @@ ATTENTION = [
     Case("AttentionSeq2Seq", "lstm", False, "dot"),
     Case("AttentionSeq2Seq", "lstm", False, "scaled_dot"),
     Case("AttentionSeq2Seq", "lstm", True, "general"),
+    Case("AttentionSeq2Seq", "gru", True, "additive"),
+    Case("BahdanauSeq2Seq", "gru", True),
+    Case("BahdanauSeq2Seq", "lstm", True),
+    Case("BahdanauSeq2Seq", "rnn", False),
 ]
+MAXOUT = [Case("BahdanauSeq2Seq", cell, True, None, "maxout") for cell in ("gru", "lstm")]
+BAHDANAU = [case for case in ATTENTION if case.model == "BahdanauSeq2Seq"]
 CASES = [
     Case(model, cell, both)
     for model in ("Seq2Seq", "PeekySeq2Seq")
@@ -211,6 +279,13 @@ each_framework = pytest.mark.parametrize("framework", FRAMEWORKS)
 each_other = pytest.mark.parametrize("framework", ["scratch", "keras"])
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 each_attention = pytest.mark.parametrize("case", ATTENTION, ids=str)
+# Keras has no maxout.
+each_pair = pytest.mark.parametrize(
+    ("framework", "case"),
+    [(name, case) for name in ("scratch", "keras") for case in BAHDANAU]
+    + [("scratch", case) for case in MAXOUT],
+    ids=str,
+)
 
 
 def torch_scalar(outputs, final, doutputs, dfinal):
@@ -254,19 +329,35 @@ def shapes(case: Case) -> dict[str, tuple[int, ...]]:
     """Every parameter of the model: the layout that a file of weights has, whoever wrote it."""
     directions = ("forward.", "backward.") if case.bidirectional else ("",)
     bridges = ("bridge", "bridge_cell")[: 2 if case.cell == "lstm" else 1]
-    peek = HIDDEN if case.model == "PeekySeq2Seq" else 0
-    seen = {"Seq2Seq": 0, "PeekySeq2Seq": HIDDEN, "AttentionSeq2Seq": case.memory}[case.model]
+    bahdanau = case.model == "BahdanauSeq2Seq"
+    read = {"PeekySeq2Seq": HIDDEN, "BahdanauSeq2Seq": case.memory}.get(case.model, 0)
+    seen = {
+        "Seq2Seq": 0,
+        "PeekySeq2Seq": HIDDEN,
+        "AttentionSeq2Seq": case.memory,
+        "BahdanauSeq2Seq": case.memory + EMBED,
+    }[case.model]
     named = {"encoder.embedding.weight": (SOURCE_SIZE, EMBED)}
     for direction in directions:
         named |= rnn_shapes(case.cell, EMBED, f"encoder.rnn.{direction}")
     named["decoder.embedding.weight"] = (TARGET_SIZE, EMBED)
-    named |= rnn_shapes(case.cell, EMBED + peek, "decoder.rnn.")
-    named |= linear_shapes(HIDDEN + seen, TARGET_SIZE, "decoder.readout.")
+    named |= rnn_shapes(case.cell, EMBED + read, "decoder.rnn.")
+    if case.readout == "maxout":
+        named |= linear_shapes(HIDDEN + seen, HIDDEN, "maxout.")
+    readout = HIDDEN // 2 if case.readout == "maxout" else HIDDEN + seen
+    named |= linear_shapes(readout, TARGET_SIZE, "decoder.readout.")
     for bridge in bridges if case.bidirectional else ():
         named |= linear_shapes(2 * HIDDEN, HIDDEN, f"{bridge}.")
     if case.score == "general":
         named["attention.score.weight"] = (HIDDEN, case.memory)
+    if case.score == "additive" or bahdanau:
+        named |= additive_shapes(case.memory, "attention.score.")
     return named
+
+
+def additive_shapes(key_size: int, prefix: str) -> dict[str, tuple[int, ...]]:
+    shapes = {"query_weight": (HIDDEN, HIDDEN), "key_weight": (key_size, HIDDEN)}
+    return {prefix + name: shape for name, shape in (shapes | {"vector": (HIDDEN,)}).items()}
 
 
 def draw(named: dict[str, tuple[int, ...]], seed: int = 1) -> Arrays:

@@ -1,12 +1,14 @@
 """Figures and tables: readable without colour, and as plain text."""
 
+import re
 from collections.abc import Callable, Iterator
 from itertools import combinations, pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.colors import same_color
+from matplotlib.axes import Axes
+from matplotlib.colors import same_color, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, PathPatch, Rectangle
@@ -23,8 +25,21 @@ def _course_style() -> Iterator[None]:
     plt.close("all")
 
 
+def luminance(colour: str) -> float:
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one: float, other: float) -> float:
+    return (max(one, other) + 0.05) / (min(one, other) + 0.05)
+
+
 def test_models_differ_in_more_than_colour() -> None:
-    groups = [("plain", "peeky", "reversed", "dot", "ours"), ("rnn", "gru", "lstm")]
+    groups = [
+        ("plain", "peeky", "reversed", "dot", "ours", "bahdanau", "decoder_context"),
+        ("rnn", "gru", "lstm"),
+    ]
     for group in groups:
         for part in (1, 2, 3):  # colour, line, marker
             assert len({plotting.MODELS[name][part] for name in group}) == len(group)
@@ -35,10 +50,7 @@ def test_models_differ_in_more_than_colour() -> None:
 )
 def test_colours_stand_out_on_white(colour: str) -> None:
     """WCAG 2.1: at least 4.5 to 1, the ratio asked of text."""
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    luminance = sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-    assert 1.05 / (luminance + 0.05) >= 4.5
+    assert contrast(luminance(colour), 1) >= 4.5
 
 
 def test_curve_draws_every_seed_and_their_mean() -> None:
@@ -62,6 +74,11 @@ def test_table_aligns_and_rounds() -> None:
 SOURCE, TARGET = ["i", "eat", "lunch", "<eos>"], ["je", "déjeune", "<eos>"]
 WEIGHTS = np.array([[0.5, 0.3, 0.1, 0.1], [0.1, 0.2, 0.5, 0.2], [0.0, 0.0, 0.3, 0.7]])
 DATE, ISO = "Thursday, September 23, 2024 ", [*"2024-09-23", "<eos>"]
+LONG = (
+    ["she", "does", "not", "give", "it", "to", "us", ".", "<eos>"],
+    ["elle", "ne", "nous", "le", "donne", "pas", "."],
+)
+LONG_WEIGHTS = {"a": np.full((7, 9), 1 / 9), "b": np.eye(7, 9)}
 DATE_WEIGHTS = np.full((len(ISO), len(DATE)), 1 / len(DATE))
 
 
@@ -185,6 +202,108 @@ def test_heat_maps_share_one_bar() -> None:
     assert early.get_position().y0 > late.get_position().y1 > bar.get_position().y1
 
 
+SURE, POSSIBLE = {(0, 0), (1, 2)}, {(1, 2), (1, 1), (2, 3)}  # one is in both
+
+
+def outlined(axes: Axes) -> dict[tuple[int, int], str]:
+    """Cell (target, source) -> the line around it; each must lie within its cell."""
+    found = {}
+    for frame in axes.findobj(Rectangle):
+        if frame.get_visible() and same_color(frame.get_edgecolor(), plotting.maps.LINK):
+            x, y = frame.get_center()
+            cell = (round(y), round(x))
+            assert (x, y) == pytest.approx(cell[::-1]) and cell not in found
+            assert 0.5 < frame.get_width() < 1 and 0.5 < frame.get_height() < 1
+            assert not frame.get_fill() or frame.get_facecolor()[3] == 0, "the weight is seen"
+            found[cell] = "solid" if frame.get_linestyle() in ("-", "solid") else "dashed"
+    return found
+
+
+def said_below(figure: Figure) -> list[str]:
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+@pytest.mark.parametrize(
+    "sure, possible, expected, said",
+    [
+        (SURE, (), {(0, 0): "solid", (1, 2): "solid"}, ["right words"]),
+        ((), {(2, 1)}, {(2, 1): "dashed"}, ["possible words"]),
+        (
+            SURE,
+            frozenset(POSSIBLE),
+            {(0, 0): "solid", (1, 2): "solid", (1, 1): "dashed", (2, 3): "dashed"},
+            ["right words", "possible words"],
+        ),
+        (SURE, SURE, {(0, 0): "solid", (1, 2): "solid"}, ["right words"]),
+        ([], set(), {}, []),
+    ],
+    ids=["sure", "possible", "both", "the same", "none"],
+)
+def test_heat_map_outlines_links(sure, possible, expected, said) -> None:
+    axes = plotting.heat_map(WEIGHTS, SOURCE, TARGET, sure=sure, possible=possible)
+    assert outlined(axes) == expected
+    assert said_below(axes.figure) == said
+    (image,) = axes.images
+    assert [*axes.get_xlim(), *axes.get_ylim()] == image.get_extent(), (
+        "the outlines do not change what is shown"
+    )
+
+
+def test_heat_map_explains_each_outline_with_its_own_line() -> None:
+    figure = plotting.heat_map(WEIGHTS, SOURCE, TARGET, sure=SURE, possible=POSSIBLE).figure
+    sure, possible = figure.legends[0].get_patches()
+    assert sure.get_linestyle() in ("-", "solid")
+    assert possible.get_linestyle() not in ("-", "solid")
+    assert sure.get_linewidth() > possible.get_linewidth()
+
+
+@pytest.mark.parametrize("kind", ["sure", "possible"])
+def test_outlines_stand_out_on_every_weight(kind: str) -> None:
+    """WCAG 2.1: at least 3 to 1, across the left edge of each, seen at half its height."""
+    weights, tokens = np.linspace(0, 1, 11)[None], [*"abcdefghijk"]
+    links = {kind: {(0, column) for column in range(11)}}
+    axes = plotting.heat_map(weights, tokens, ["a"], **links)
+    axes.figure.canvas.draw()
+    pixels = np.asarray(axes.figure.canvas.buffer_rgba())[::-1, :, :3] / 255
+    for frame in (f for f in axes.patches if same_color(f.get_edgecolor(), plotting.maps.LINK)):
+        corners = frame.get_extents()
+        x, low, high = round(corners.x0), round(corners.y0), round(corners.y1)
+        edge = pixels[low + 4 : high - 4, x - 4 : x + 5].reshape(-1, 3)
+        inside = pixels[(low + high) // 2, round((corners.x0 + corners.x1) / 2)]
+        cell = luminance(to_hex(inside))
+        assert max(contrast(cell, luminance(to_hex(pixel))) for pixel in edge) >= 3, cell
+
+
+def test_heat_map_draws_links_into_given_axes_without_a_legend() -> None:
+    figure, axes = plt.subplots()
+    plotting.heat_map(WEIGHTS, SOURCE, TARGET, axes, sure=SURE, possible=POSSIBLE)
+    assert len(outlined(axes)) == 4 and not figure.legends
+
+
+def test_heat_maps_outline_links_in_each_and_explain_them_once() -> None:
+    weights = {"early": WEIGHTS / 2, "late": WEIGHTS}
+    figure = plotting.heat_maps(weights, SOURCE, TARGET, SURE, POSSIBLE)
+    early, late, bar = figure.axes
+    assert outlined(early) == outlined(late)
+    assert sorted(outlined(early).values()) == ["dashed", "dashed", "solid", "solid"]
+    assert said_below(figure) == ["right words", "possible words"]
+    figure.draw_without_rendering()
+    bottom = bar.get_tightbbox().y0
+    assert figure.legends[0].get_window_extent().y1 <= bottom + 1, "the legend is below the bar"
+    assert not plotting.heat_maps(weights, SOURCE, TARGET).legends
+
+
+@pytest.mark.parametrize("link", [(3, 0), (0, 4), (-1, 0), (0, -1)])
+@pytest.mark.parametrize("name", ["sure", "possible"])
+def test_heat_map_refuses_links_beyond_the_tokens(name: str, link: tuple[int, int]) -> None:
+    padded = np.pad(WEIGHTS, [(0, 2), (0, 2)])  # the link may lie within these
+    message = re.escape(f"{name}: got the link {link}") + ".* 3 target and 4 source tokens"
+    with pytest.raises(ValueError, match=message):
+        plotting.heat_map(padded, SOURCE, TARGET, **{name: {(0, 0), link}})
+    with pytest.raises(ValueError, match=message):
+        plotting.heat_maps({"one": padded}, SOURCE, TARGET, **{name: {(0, 0), link}})
+
+
 # --- Drawings -----------------------------------------------------------------
 
 SEVENTHS, FRACTIONS = [1 / 7, 2 / 7, 4 / 7], ["1/7", "2/7", "4/7"]
@@ -200,17 +319,30 @@ def decoder(step: int = 1) -> Figure:
     return plotting.draw_attention_decoder(WORDS, TARGET, SEVENTHS, FRACTIONS, step=step)
 
 
+def bahdanau(step: int = 1) -> Figure:
+    return plotting.draw_bahdanau_decoder(WORDS, TARGET, SEVENTHS, FRACTIONS, step=step)
+
+
 FIGURES: dict[str, Callable[[], Figure]] = {
     "encoder decoder": lambda: plotting.draw_encoder_decoder(WORDS, TARGET),
     "lookup": lookup,
     "decoder, step 0": lambda: decoder(0),
     "decoder, step 1": decoder,
     "decoder, step 2": lambda: decoder(2),
+    "Bahdanau, step 0": lambda: bahdanau(0),
+    "Bahdanau, step 1": bahdanau,
+    "Bahdanau, step 2": lambda: bahdanau(2),
+    "orders": plotting.draw_orders,
     "graph": plotting.draw_graph,
     "graph, backward": lambda: plotting.draw_graph(backward=True),
     "date": lambda: plotting.heat_map(DATE_WEIGHTS, DATE, ISO).figure,
     "words": lambda: plotting.heat_map(WEIGHTS, SOURCE, TARGET, title="title").figure,
     "dates": lambda: plotting.heat_maps({"a": DATE_WEIGHTS, "b": DATE_WEIGHTS}, DATE, ISO),
+    "links": lambda: plotting.heat_map(WEIGHTS, SOURCE, TARGET, None, "title", SURE).figure,
+    "two kinds of links": lambda: plotting.heat_maps(
+        {"a": WEIGHTS, "b": WEIGHTS}, SOURCE, TARGET, SURE, POSSIBLE
+    ),
+    "links of words": lambda: plotting.heat_maps(LONG_WEIGHTS, *LONG, SURE, POSSIBLE),
 }
 
 
@@ -281,7 +413,9 @@ def ends(figure: Figure, axis: int) -> list[tuple[float, float]]:
     return found
 
 
-@pytest.mark.parametrize("draw, axis", [(lookup, 1), (decoder, 0)], ids=["lookup", "decoder"])
+@pytest.mark.parametrize(
+    "draw, axis", [(lookup, 1), (decoder, 0), (bahdanau, 0)], ids=["lookup", "decoder", "Bahdanau"]
+)
 def test_bands_arrive_side_by_side_at_the_context(draw: Callable[[], Figure], axis: int) -> None:
     figure = draw()
     (context,) = filled(figure, "context")
@@ -294,8 +428,9 @@ def test_bands_arrive_side_by_side_at_the_context(draw: Callable[[], Figure], ax
     assert centre == pytest.approx(context.get_center()[axis])
 
 
-def test_decoder_keeps_every_state_as_key_and_value() -> None:
-    figure = decoder()
+@pytest.mark.parametrize("draw", [decoder, bahdanau])
+def test_decoder_keeps_every_state_as_key_and_value(draw: Callable[[], Figure]) -> None:
+    figure = draw()
     keys, values = filled(figure, "key"), filled(figure, "value")
     assert len(keys) == len(values) == 3
     widths = np.array([band.get_linewidth() for band in bands(figure)])
@@ -327,7 +462,116 @@ def test_decoder_asks_from_one_state(step: int) -> None:
     )
 
 
+def symbol(figure: Figure, formula: str) -> tuple[float, float]:
+    (text,) = [text for text in figure.findobj(Text) if text.get_text() == f"${formula}$"]
+    return text.get_position()
+
+
+def place(figure: Figure, word: str, pick: Callable = max) -> tuple[float, float]:
+    """Of the highest (or lowest) text that says the word."""
+    found = [text.get_position() for text in figure.findobj(Text) if text.get_text() == word]
+    return pick(found, key=lambda at: at[1])
+
+
+def lines_of(figure: Figure, role: str) -> list[Line2D]:
+    return [x for x in solid(figure) if same_color(x.get_color(), plotting.ROLES[role])]
+
+
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_bahdanau_asks_from_the_state_before(step: int) -> None:
+    figure = bahdanau(step)
+    (asking,) = filled(figure, "query")
+    assert symbol(figure, "s_{t{-}1}")[0] == pytest.approx(asking.get_center()[0])
+    edges = asking.get_x(), asking.get_x() + asking.get_width()
+    asked = lines_of(figure, "query")
+    assert all(edges[0] < line.get_xdata()[0] < edges[1] for line in asked)
+    keys = [key.get_center()[0] for key in filled(figure, "key")]
+    assert [line.get_xdata()[-1] for line in asked] == pytest.approx(keys)
+    new = symbol(figure, "s_t")[0]
+    assert new > edges[1], "the new state stands behind the one that asks"
+    read, said = ["<sos>", *TARGET][step], TARGET[step]
+    assert place(figure, read, min)[0] == pytest.approx(new), "the last word makes the new state"
+    assert place(figure, said)[0] == place(figure, "readout")[0] == pytest.approx(new)
+
+
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_bahdanau_gives_the_context_to_the_new_state_and_to_the_readout(step: int) -> None:
+    figure = bahdanau(step)
+    (context,) = filled(figure, "context")
+    (new, middle), (readout, above) = symbol(figure, "s_t"), place(figure, "readout")
+    ends = []
+    for line in lines_of(figure, "context"):
+        start, *_, end = line.get_xydata()
+        assert start == pytest.approx((context.get_corners()[1][0], context.get_center()[1]))
+        ends.append(end)
+    (low_x, low), (high_x, high) = sorted(ends, key=lambda end: end[1])
+    half = filled(figure, "query")[0].get_height() / 2
+    assert abs(low_x - new) < half and middle < low < middle + half + 0.1, "down into s_t"
+    assert abs(high_x - readout) < half and above - 0.3 < high < above, "up into the readout"
+
+
+def test_bahdanau_reads_both_ways() -> None:
+    figure = bahdanau()
+    keys, values = filled(figure, "key"), filled(figure, "value")
+    back, forth = symbol(figure, r"\overleftarrow{h}"), symbol(figure, r"\overrightarrow{h}")
+    assert back[1] > forth[1]
+    centre, half = keys[0].get_center()[1], keys[0].get_height() / 2
+    ways = {1: [], -1: []}
+    for line in solid(figure):
+        (x, y), (to_x, to_y) = line.get_xydata()[[0, -1]]
+        if values[0].get_center()[0] < min(x, to_x) < max(x, to_x) < keys[-1].get_center()[0]:
+            assert y == to_y and 0 < abs(y - centre) < half
+            ways[int(np.sign(to_x - x))].append(y)
+    assert len(ways[1]) == len(ways[-1]) == len(WORDS) - 1
+    assert set(ways[1]) == {centre - half / 2} and set(ways[-1]) == {centre + half / 2}
+
+
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_bahdanau_counts_what_happens(step: int) -> None:
+    """Each number is nearest to its event."""
+    figure = bahdanau(step)
+    (context,) = filled(figure, "context")
+    events = {
+        "1": place(figure, "query"),
+        "2": tuple(context.get_center()),
+        "3": symbol(figure, "s_t"),
+        "4": place(figure, "readout"),
+    }
+    for number in events:
+        at = place(figure, number)
+        distance = {name: np.hypot(*np.subtract(at, where)) for name, where in events.items()}
+        assert min(distance, key=distance.get) == number
+        assert distance[number] < 0.6
+
+
+@pytest.mark.parametrize("step", [-1, 3])
+def test_bahdanau_refuses_a_step_beyond_the_target(step: int) -> None:
+    with pytest.raises(ValueError, match=f"step: got {step}, expected 0 to 2"):
+        bahdanau(step)
+
+
+def test_orders_differ_in_who_asks_and_in_when_the_word_comes() -> None:
+    figure = plotting.draw_orders()
+    asking = sorted(filled(figure, "query"), key=lambda box: -box.get_y())
+    looking = sorted(filled(figure, "context"), key=lambda box: -box.get_y())
+    symbols = [(t.get_text(), *t.get_position()) for t in figure.findobj(Text)]
+    rows = []
+    for who, look in zip(asking, looking, strict=True):
+        x, y = who.get_center()
+        assert look.get_center()[1] == pytest.approx(y) and x < look.get_center()[0]
+        of_row = [s for s in symbols if s[0].startswith("$") and abs(s[2] - y) < 0.6]
+        at = {name: left for name, left, _ in of_row}
+        assert at["$y_{t{-}1}$"] == at["$s_t$"], "the last word makes the new state"
+        (inside,) = [name for name, left, height in of_row if np.hypot(left - x, height - y) < 0.1]
+        rows.append((inside, at["$s_t$"] < look.get_center()[0]))
+    assert rows == [("$s_t$", True), ("$s_{t{-}1}$", False)]
+    titles = {place(figure, t)[1]: t for t in texts(figure) if "then" in t}
+    assert [titles[y].partition(":")[0] for y in sorted(titles)] == ["Bahdanau", "chapter 2"]
+
+
 def test_drawings_refuse_sequences_of_different_lengths() -> None:
+    with pytest.raises(ValueError):
+        plotting.draw_bahdanau_decoder(WORDS, TARGET, SEVENTHS, FRACTIONS[:2])
     with pytest.raises(ValueError):
         plotting.draw_attention_decoder(WORDS, TARGET, SEVENTHS[:2], FRACTIONS)
     with pytest.raises(ValueError):

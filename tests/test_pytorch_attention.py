@@ -1,7 +1,8 @@
-"""What only PyTorch has: attention without weights, by the fused kernel, against the one with them.
+"""What only PyTorch has: attention without weights, by the fused kernel, against the one with them;
+scores that no kernel computes; dropout; second derivatives.
 
-Equal in value and in every gradient, also where a query may attend to nothing. All other properties
-of attention are in `contract/`.
+Fused and explicit are equal in value and in every gradient, also where a query may attend to
+nothing. All other properties of attention are in `contract/`.
 """
 
 import numpy as np
@@ -10,8 +11,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from attention_course.pytorch.attention import Attention, DotScore, GeneralScore
+from attention_course.pytorch.attention import (
+    AdditiveScore,
+    Attention,
+    AttentionPooling,
+    DotScore,
+    GeneralScore,
+)
+from attention_course.pytorch.bahdanau import BahdanauSeq2Seq
+from attention_course.pytorch.losses import masked_cross_entropy
 from attention_course.pytorch.masks import causal_mask, padding_mask
+from attention_course.pytorch.seq2seq import AttentionSeq2Seq
+from attention_course.pytorch.weights import to_arrays
 
 SCORES = {
     "dot": lambda: DotScore(),
@@ -153,3 +164,93 @@ def test_a_general_score_names_a_query_of_the_wrong_size():
             ValueError, match="weight: axis d_q must have size 5 as in query, got 6"
         ):
             Attention(GeneralScore(6, 4))(query, key, key, need_weights=need_weights)
+
+
+# The additive score, which is no dot product.
+
+
+def test_an_additive_score_needs_no_kernel(monkeypatch):
+    monkeypatch.delattr(F, "scaled_dot_product_attention")
+    torch.manual_seed(0)
+    layer = Attention(AdditiveScore(6, 4, 8))
+    arrays = [torch.randn(2, n, d) for n, d in ((3, 6), (5, 4), (5, 7))]
+    mask = masks(3, 5)["(B,T,S)"]
+    context, weights = layer(*arrays, mask, need_weights=False)
+    assert weights is None
+    torch.testing.assert_close(context, layer(*arrays, mask)[0], rtol=0, atol=0)
+
+
+def test_gradients_of_the_additive_score_by_gradcheck():
+    """tanh works in place: autograd must not notice, nor a second derivative."""
+    torch.manual_seed(1)
+    shapes = ((2, 3, 6), (2, 5, 4), (6, 8), (4, 8), (8,))
+    arrays = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+
+    def scores(query, key, query_weight, key_weight, vector):
+        score = AdditiveScore(6, 4, 8)
+        given = {"query_weight": query_weight, "key_weight": key_weight, "vector": vector}
+        return torch.func.functional_call(score, given, (query, key))
+
+    assert torch.autograd.gradcheck(scores, arrays)
+    assert torch.autograd.gradgradcheck(scores, arrays)
+
+
+def test_projected_keys_serve_many_queries_and_gather_all_their_gradients():
+    torch.manual_seed(2)
+    score = AdditiveScore(6, 4, 8)
+    query, key = torch.randn(2, 3, 6), torch.randn(2, 5, 4)
+    score(query, key).square().sum().backward()
+    expected = [p.grad.clone() for p in score.parameters()]
+    score.zero_grad()
+    projected = score.project(key)
+    sum(score.compare(q, projected).square().sum() for q in query.split(1, dim=1)).backward()
+    for parameter, grad in zip(score.parameters(), expected):
+        torch.testing.assert_close(parameter.grad, grad)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: AdditiveScore(16, 9, 25),
+        lambda: AttentionPooling(9, 25),
+    ],
+    ids=["score", "pooling"],
+)
+def test_parameters_start_between_their_bounds(build):
+    """±1/√(numbers that are added up): of the query 16, of the key 9, of the hidden layer 25."""
+    torch.manual_seed(3)
+    bounds = {"query_weight": 1 / 4, "key_weight": 1 / 3, "bias": 1 / 3, "vector": 1 / 5}
+    for name, array in to_arrays(build()).items():
+        assert 0.8 * bounds[name] < np.abs(array).max() <= bounds[name], name
+
+
+# Dropout: only here, and only while training.
+
+
+@pytest.mark.parametrize("kind", [AttentionSeq2Seq, BahdanauSeq2Seq])
+def test_dropout_draws_anew_while_training_and_never_afterwards(kind):
+    model = kind(7, 6, 3, 4, cell="gru", dropout=0.5)
+    plain = kind(7, 6, 3, 4, cell="gru")
+    plain.load_state_dict(model.state_dict())
+    source, target = torch.randint(0, 6, (2, 4)), torch.randint(0, 6, (2, 5))
+    asked = (source, torch.tensor([4, 2]), target)
+    model.train()
+    assert not torch.equal(model(*asked), model(*asked))
+    model.start(source.numpy(), np.array([4, 2]))  # decoding turns it off
+    torch.testing.assert_close(model(*asked), plain(*asked), rtol=0, atol=0)
+
+
+# The loss, without a copy of the logits.
+
+
+def test_the_loss_is_the_mean_over_real_tokens_whatever_stands_elsewhere():
+    torch.manual_seed(4)
+    logits = torch.randn(3, 4, 6, dtype=torch.float64, requires_grad=True)
+    targets, mask = torch.randint(0, 6, (3, 4)), torch.rand(3, 4) < 0.5
+    mask[0] = True
+    loss = masked_cross_entropy(logits, torch.where(mask, targets, -7), mask)
+    expected = -logits.log_softmax(-1).gather(-1, targets[..., None])[..., 0][mask].mean()
+    torch.testing.assert_close(loss, expected)
+    (ours,), (theirs,) = (torch.autograd.grad(x, logits) for x in (loss, expected))
+    torch.testing.assert_close(ours, theirs)
+    assert not ours[~mask].any() and ours[mask].any(dim=-1).all()

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from attention_course.decoding import greedy
+from attention_course.scratch.bahdanau import BahdanauSeq2Seq
 from attention_course.scratch.functional import log_softmax
+from attention_course.scratch.layers import Maxout
 from attention_course.scratch.losses import masked_cross_entropy
 from attention_course.scratch.seq2seq import AttentionSeq2Seq, PeekySeq2Seq, Seq2Seq
 from attention_course.scratch.weights import from_arrays, gradients, to_arrays
@@ -15,13 +17,20 @@ ATTENTION = [
     (AttentionSeq2Seq, "gru", False, "dot"),
     (AttentionSeq2Seq, "lstm", False, "scaled_dot"),
     (AttentionSeq2Seq, "lstm", True, "general"),
+    (AttentionSeq2Seq, "gru", True, "additive"),
+]
+BAHDANAU = [
+    (BahdanauSeq2Seq, "gru", True, "maxout"),
+    (BahdanauSeq2Seq, "lstm", True, "linear"),
+    (BahdanauSeq2Seq, "rnn", False, "linear"),
 ]
 VARIANTS = [
     (model, cell, both_ways)
     for model in (Seq2Seq, PeekySeq2Seq)
     for cell in ("gru", "lstm")
     for both_ways in (False, True)
-] + ATTENTION
+]
+VARIANTS += ATTENTION + BAHDANAU
 
 
 def name_of(variant):
@@ -32,8 +41,8 @@ EACH = pytest.mark.parametrize("variant", VARIANTS, ids=name_of)
 
 
 def build(variant, dtype=np.float64, seed=0):
-    model, cell, both_ways, *score = variant
-    return model(SOURCE_SIZE, TARGET_SIZE, D, H, cell, both_ways, seed, dtype, *score)
+    model, cell, both_ways, *kind = variant  # of score, or of readout
+    return model(SOURCE_SIZE, TARGET_SIZE, D, H, cell, both_ways, seed, dtype, *kind)
 
 
 def case():
@@ -52,12 +61,17 @@ def run(net, source, target_in, target_out, mask):
     return logits, loss, gradients(net)
 
 
-RECURRENT = {"gru": {"w_x", "w_h", "b_x", "b_h"}, "lstm": {"w_x", "w_h", "b"}}
+RECURRENT = {
+    "gru": {"w_x", "w_h", "b_x", "b_h"},
+    "lstm": {"w_x", "w_h", "b"},
+    "rnn": {"w_x", "w_h", "b"},
+}
+ADDITIVE = {f"attention.score.{name}" for name in ("query_weight", "key_weight", "vector")}
 
 
 @EACH
 def test_parameter_names_are_those_of_all_frameworks(variant):
-    _, cell, both_ways, *score = variant
+    model, cell, both_ways, *kind = variant
     sides = ("forward.", "backward.") if both_ways else ("",)
     expected = {"encoder.embedding.weight", "decoder.embedding.weight"}
     expected |= {"decoder.readout.weight", "decoder.readout.bias"}
@@ -66,8 +80,12 @@ def test_parameter_names_are_those_of_all_frameworks(variant):
     if both_ways:
         bridges = ("bridge", "bridge_cell") if cell == "lstm" else ("bridge",)
         expected |= {f"{bridge}.{name}" for bridge in bridges for name in ("weight", "bias")}
-    if score == ["general"]:
+    if kind == ["general"]:
         expected.add("attention.score.weight")
+    if kind == ["additive"] or model is BahdanauSeq2Seq:
+        expected |= ADDITIVE
+    if kind == ["maxout"]:
+        expected |= {"maxout.weight", "maxout.bias"}
     net = build(variant)
     assert net.params.keys() == net.grads.keys() == expected
 
@@ -166,6 +184,25 @@ def test_the_query_is_the_state_that_has_read_this_step_s_input(variant):
     assert (moved[several, 2:] != weights[several, 2:]).any(axis=-1).all()
 
 
+def test_alignment_of_a_model_without_attention_is_refused():
+    source, target_in, _, _ = case()
+    with pytest.raises(TypeError, match="PeekySeq2Seq has no attention, so no weights to show"):
+        build((PeekySeq2Seq, "gru", False)).alignment(source, LENGTHS, target_in)
+
+
+@pytest.mark.parametrize("variant", BAHDANAU, ids=name_of)
+def test_scheduled_sampling_remembers_what_it_read(variant):
+    """Only at tokens that were read does the embedding get a gradient."""
+    net, (source, target_in, target_out, mask) = build(variant), case()
+    truth = np.zeros_like(mask)
+    logits = net.forward(source, LENGTHS, target_in, truth)
+    read = np.concatenate([target_in[:, :1], logits.argmax(axis=-1)[:, :-1]], axis=1)
+    net.backward(masked_cross_entropy(logits, target_out, mask)[1])
+    moved = np.flatnonzero(np.abs(net.grads["decoder.embedding.weight"]).max(axis=1))
+    np.testing.assert_array_equal(moved, np.unique(read[mask]))
+    assert set(moved) != set(target_in[mask]), "nothing to see: choose other seeds"
+
+
 def test_after_alignment_there_is_nothing_to_go_back_to():
     net, (source, target_in, target_out, mask) = build(ATTENTION[0]), case()
     logits = net.forward(source, LENGTHS, target_in)
@@ -234,6 +271,23 @@ def test_wrong_weights_are_refused_before_anything_changes():
         from_arrays(net, wrong)
     for name, array in before.items():
         np.testing.assert_array_equal(net.params[name], array)
+
+
+# Maxout.
+
+
+def test_maxout_takes_the_larger_of_neighbours_and_teaches_it():
+    layer = Maxout()
+    x = np.array([[5.0, 1, 2, 3], [-4, -2, 0, -1]])
+    np.testing.assert_array_equal(layer.forward(x), [[5, 3], [-2, 0]])
+    dy = np.array([[1.0, 2], [3, 4]])
+    np.testing.assert_array_equal(layer.backward(dy), [[1, 0, 0, 2], [0, 3, 4, 0]])
+    equal = layer.forward(np.array([7.0, 7]))
+    assert equal == [7] and layer.backward(np.array([1.0])).tolist() == [1, 0]  # not both
+    with pytest.raises(ValueError, match=r"x: the last axis must be even, got shape \(2, 3\)"):
+        layer.forward(np.ones((2, 3)))
+    with pytest.raises(RuntimeError, match="backward needs a forward call before it"):
+        Maxout().backward(dy)
 
 
 # Refusals.

@@ -1,5 +1,6 @@
-"""What the libraries themselves offer, as functions of NumPy arrays: (query, key, value, mask) ->
-(context, weights or None), or None where the library cannot be asked with such a mask.
+"""What the libraries themselves offer, as functions of NumPy arrays: (query, key, value, mask) and
+the mechanism's parameters -> (context, weights or None), or None where the library cannot be asked
+with such a mask.
 
 Each gets our mask through the adapter of its framework, so a wrong polarity shows. Not to be asked
 about empty rows: there the libraries disagree among themselves.
@@ -88,3 +89,26 @@ def keras_multi_head_attention(
     layer.set_weights([*kernels, np.eye(d_v)[None]])
     context, weights = layer(query, value, key, attention_mask=mask, return_attention_scores=True)
     return context.numpy(), weights.numpy()[:, 0]
+
+
+def keras_additive_attention(
+    query: np.ndarray,
+    key: np.ndarray,
+    value: np.ndarray,
+    mask: Mask,
+    query_weight: np.ndarray,
+    key_weight: np.ndarray,
+    vector: np.ndarray,
+) -> Result:
+    """keras.layers.AdditiveAttention, whose `scale` is v. It has no W and no U and adds query and
+    key as they come: whoever uses it alone has no network that compares, so it gets the projected.
+    """
+    if mask is not None and mask.shape[1] != 1:
+        return None
+    arrays = [query @ query_weight, value, key @ key_weight]
+    layer = keras.layers.AdditiveAttention(dtype="float64")
+    layer.build([array.shape for array in arrays])
+    layer.set_weights([vector])
+    masks = None if mask is None else [None, keras_masks.to_value_mask(mask)]
+    context, weights = layer(arrays, mask=masks, return_attention_scores=True)
+    return context.numpy(), weights.numpy()

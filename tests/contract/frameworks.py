@@ -60,6 +60,11 @@ class Framework:
         self.weights.from_arrays(layer, parameters)
         return layer
 
+    def gradients(self, layer, query, key, value, mask, dcontext, **options: Any) -> Arrays:
+        """Of what an attention is asked and of its parameters, from the gradient of the context."""
+        inputs = dict(zip(INPUTS, (query, key, value)))
+        return self.gradients_of(layer, inputs, mask, dcontext, **options)
+
 
 class Scratch(Framework):
     name, library, weights = "scratch", np, attention_course.scratch.weights
@@ -74,10 +79,12 @@ class Scratch(Framework):
     def call(self, layer: Any, *arrays: Any, **options: Any) -> tuple:
         return layer.forward(*arrays, **options)
 
-    def gradients(self, layer, query, key, value, mask, dcontext, **options: Any) -> Arrays:
+    def gradients_of(self, layer, inputs: dict, mask, dcontext, **options: Any) -> Arrays:
         """By the hand-written backward."""
-        layer.forward(query, key, value, mask, **options)
-        return dict(zip(INPUTS, layer.backward(dcontext))) | self.weights.gradients(layer)
+        layer.forward(*inputs.values(), mask, **options)
+        found = layer.backward(dcontext)
+        found = found if isinstance(found, tuple) else (found,)
+        return dict(zip(inputs, found, strict=True)) | self.weights.gradients(layer)
 
     def logits(self, model: Any, *arrays: np.ndarray) -> np.ndarray:
         return model.forward(*arrays)
@@ -105,16 +112,16 @@ class PyTorch(Framework):
     def call(self, layer: Any, *arrays: Any, **options: Any) -> tuple:
         return layer(*arrays, **options)
 
-    def gradients(self, layer, query, key, value, mask, dcontext, **options: Any) -> Arrays:
+    def gradients_of(self, layer, inputs: dict, mask, dcontext, **options: Any) -> Arrays:
         """By autograd."""
         layer.zero_grad()
-        inputs = [x.detach().requires_grad_() for x in (query, key, value)]
-        context, _ = layer(*inputs, mask, **options)
+        leaves = [x.detach().requires_grad_() for x in inputs.values()]
+        context, _ = layer(*leaves, mask, **options)
         context.backward(dcontext)
-        found = [torch.zeros_like(x) if x.grad is None else x.grad for x in inputs]
+        found = [torch.zeros_like(x) if x.grad is None else x.grad for x in leaves]
         parameters = self.weights.gradients(layer.double())  # NumPy has no bfloat16
-        layer.to(query.dtype)
-        return dict(zip(INPUTS, map(self.numpy, found))) | parameters
+        layer.to(dcontext.dtype)
+        return dict(zip(inputs, map(self.numpy, found))) | parameters
 
     def logits(self, model: Any, *arrays: np.ndarray) -> np.ndarray:
         return self.numpy(model(*map(torch.tensor, arrays)))
@@ -138,19 +145,19 @@ class Keras(Framework):
     def call(self, layer: Any, *arrays: Any, **options: Any) -> tuple:
         return layer(*arrays, **options)
 
-    def gradients(self, layer, query, key, value, mask, dcontext, **options: Any) -> Arrays:
+    def gradients_of(self, layer, inputs: dict, mask, dcontext, **options: Any) -> Arrays:
         """By tf.GradientTape."""
-        inputs = (query, key, value)
+        leaves = list(inputs.values())
 
         def loss() -> tf.Tensor:
-            return tf.reduce_sum(layer(*inputs, mask, **options)[0] * dcontext)
+            return tf.reduce_sum(layer(*leaves, mask, **options)[0] * dcontext)
 
         with tf.GradientTape() as tape:
-            tape.watch(inputs)
+            tape.watch(leaves)
             scalar = loss()
-        found = tape.gradient(scalar, inputs, unconnected_gradients="zero")
+        found = tape.gradient(scalar, leaves, unconnected_gradients="zero")
         parameters = self.weights.gradients(layer, loss) if layer.trainable_variables else {}
-        return dict(zip(INPUTS, map(self.numpy, found))) | parameters
+        return dict(zip(inputs, map(self.numpy, found))) | parameters
 
     def logits(self, model: Any, *arrays: np.ndarray) -> np.ndarray:
         return model(*arrays).numpy()

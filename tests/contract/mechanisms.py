@@ -8,7 +8,7 @@ which built-ins of the libraries compute the same.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from math import exp, sqrt
+from math import exp, sqrt, tanh
 from typing import Any, NamedTuple
 
 import built_ins
@@ -20,7 +20,7 @@ from attention_course.scratch.attention import Attention
 
 # All sizes differ, so that a mixed-up axis shows: in the shape, or in a √ of the wrong size.
 B, T, S = 2, 3, 5
-KEY_SIZE, VALUE_SIZE, QUERY_SIZE = 4, 6, 7
+KEY_SIZE, VALUE_SIZE, QUERY_SIZE, SCORE_SIZE = 4, 6, 7, 8
 
 
 class Answer(NamedTuple):
@@ -122,6 +122,12 @@ def general(query: list, keys: list, s: int, parameters: Lists) -> float:
     return sum(q * w * k for q, row in rows for w, k in zip(row, keys[s], strict=True))
 
 
+def additive(query: list, keys: list, s: int, parameters: Lists) -> float:
+    w, u, v = (parameters[f"score.{name}"] for name in ("query_weight", "key_weight", "vector"))
+    both = [*zip(query, w, strict=True), *zip(keys[s], u, strict=True)]
+    return sum(v[a] * tanh(sum(x * row[a] for x, row in both)) for a in range(len(v)))
+
+
 def position(query: list, keys: list, s: int, parameters: Lists) -> float:
     return sum(q * row[s] for q, row in zip(query, parameters["score.weight"], strict=True))
 
@@ -168,6 +174,39 @@ STEPWISE = replace(
     build=lambda make: make("StepwiseAttention", make("GeneralScore", QUERY_SIZE, KEY_SIZE)),
     frameworks=("scratch",),
 )
+ADDITIVE = Mechanism(
+    "additive",
+    build=lambda make: make("Attention", make("AdditiveScore", QUERY_SIZE, KEY_SIZE, SCORE_SIZE)),
+    scores=lambda code, query, key, w, u, v: code.additive_scores(query, key, w, u, v),
+    reference=reference(additive),
+    parameters={
+        "score.query_weight": (QUERY_SIZE, SCORE_SIZE),
+        "score.key_weight": (KEY_SIZE, SCORE_SIZE),
+        "score.vector": (SCORE_SIZE,),
+    },
+    query_size=QUERY_SIZE,
+    built_ins=(built_ins.keras_additive_attention,),
+)
+# Not under contract, but for mutants: where all sizes are equal, W and U swapped run.
+EVEN = replace(
+    ADDITIVE,
+    name="additive_of_equal_sizes",
+    build=lambda make: make("Attention", make("AdditiveScore", KEY_SIZE, KEY_SIZE, KEY_SIZE)),
+    parameters={
+        "score.query_weight": (KEY_SIZE, KEY_SIZE),
+        "score.key_weight": (KEY_SIZE, KEY_SIZE),
+        "score.vector": (KEY_SIZE,),
+    },
+    query_size=KEY_SIZE,
+)
+STEPWISE_ADDITIVE = replace(
+    ADDITIVE,
+    name="stepwise_additive",
+    build=lambda make: make(
+        "StepwiseAttention", make("AdditiveScore", QUERY_SIZE, KEY_SIZE, SCORE_SIZE)
+    ),
+    frameworks=("scratch",),
+)
 POSITION = Mechanism(
     "position",
     build=lambda make: Attention(make(PositionScore, KEY_SIZE, 2 * S)),
@@ -180,7 +219,9 @@ POSITION = Mechanism(
     frameworks=("scratch",),
 )
 
-MECHANISMS = {m.name: m for m in (DOT, SCALED_DOT, GENERAL, STEPWISE, POSITION)}
+MECHANISMS = {
+    m.name: m for m in (DOT, SCALED_DOT, GENERAL, STEPWISE, ADDITIVE, STEPWISE_ADDITIVE, POSITION)
+}
 
 
 def implementations(mechanism: Mechanism) -> list[tuple[Mechanism, Framework]]:

@@ -11,7 +11,18 @@ import numpy as np
 import tensorflow as tf
 import torch
 import torch.nn.functional as F
-from mechanisms import DOT, GENERAL, SCALED_DOT, SQUARE, STEPWISE, VALUE_SIZE, Mechanism
+from mechanisms import (
+    ADDITIVE,
+    DOT,
+    EVEN,
+    GENERAL,
+    SCALED_DOT,
+    SQUARE,
+    STEPWISE,
+    STEPWISE_ADDITIVE,
+    VALUE_SIZE,
+    Mechanism,
+)
 
 import attention_course.keras.attention as keras_attention
 import attention_course.pytorch.attention as torch_attention
@@ -78,6 +89,9 @@ def variant(framework: str, target: str, mechanism: Mechanism = DOT) -> Callable
 # As they are before anything is replaced.
 dot_backward = scratch_attention.DotScore.backward
 general_backward = scratch_attention.GeneralScore.backward
+additive_backward = scratch_attention.AdditiveScore.backward
+compare_backward = scratch_attention.AdditiveScore.compare_backward
+project_backward = scratch_attention.AdditiveScore.project_backward
 weighted_sum_backward = scratch_attention.WeightedSum.backward
 attention_backward = scratch_attention.Attention.backward
 stepwise_backward = scratch_attention.StepwiseAttention.backward
@@ -274,6 +288,105 @@ def scores_centred_over_the_queries(query, key):
 @mutant("pytorch", "dot_scores", "more_leading_axes_are_welcome", error=RuntimeError)
 def axes_counted_from_the_front(query, key):
     return query @ key.transpose(1, 2)
+
+
+# The additive score.
+
+
+@mutant("scratch", "_agreement", "equals_the_reference", ADDITIVE)
+def no_tanh(query, key):
+    """The query then adds the same to all scores of its row: the weights ignore it."""
+    return query[..., :, None, :] + key[..., None, :, :]
+
+
+@mutant("pytorch", "_compared", "equals_the_reference", ADDITIVE)
+def vector_before_the_tanh(query, key, vector):
+    return torch.tanh((query[..., :, None, :] + key[..., None, :, :]) @ vector)
+
+
+@mutant("pytorch", "_compared", "additive_is_concat")
+def sum_over_the_hidden_units_without_the_vector(query, key, vector):
+    return torch.tanh(query[..., :, None, :] + key[..., None, :, :]).sum(dim=-1) + 0 * vector.sum()
+
+
+@mutant("pytorch", "_compared", "additive_has_no_bias")
+def a_bias_inside_the_tanh(query, key, vector):
+    return torch.tanh(query[..., :, None, :] + key[..., None, :, :] + 0.01) @ vector
+
+
+@mutant("scratch", "additive_scores", "additive_is_concat")
+@mutant("scratch", "additive_scores", "equals_the_functions", ADDITIVE)
+def a_layer_for_each_and_their_products(query, key, query_weight, key_weight, vector):
+    """tanh(q W) · tanh(k U) in place of the sum inside one tanh."""
+    asked = np.tanh(query @ query_weight) * vector
+    return asked @ np.tanh(key @ key_weight).swapaxes(-1, -2)
+
+
+@mutant("pytorch", "AdditiveScore.forward", "equals_the_reference", EVEN)
+def weights_of_query_and_key_swapped(self, query, key):
+    """Where query and key are of one size, nothing crashes."""
+    weights = (self.key_weight, self.query_weight, self.vector)
+    return torch_attention.additive_scores(query, key, *weights)
+
+
+@mutant("pytorch", "AdditiveScore.forward", "equals_the_reference", EVEN)
+def the_query_is_not_projected(self, query, key):
+    return torch_attention._compared(query, self.project(key), self.vector)
+
+
+@mutant("scratch", "AdditiveScore.project", "equals_the_reference", EVEN)
+@mutant("scratch", "AdditiveScore.project", "additive_keys_may_be_projected_first")
+def tanh_of_the_projected_keys(self, key):
+    self._key = key
+    return np.tanh(key @ self.params["key_weight"])
+
+
+@mutant("pytorch", "AdditiveScore.forward", "sentences_do_not_mix", ADDITIVE)
+def queries_of_the_first_sentence_for_all(self, query, key):
+    """A missing axis that broadcasting fills up: (1,T,1,A) for (B,T,1,A)."""
+    asked = (query @ self.query_weight)[..., :1, :, :].expand(*query.shape[:-1], -1)
+    return torch_attention._compared(asked, self.project(key), self.vector)
+
+
+@mutant("scratch", "AdditiveScore.compare_backward", "gradients_equal_finite_differences", ADDITIVE)
+def no_slope_of_the_tanh(self, dscores):
+    _, agreement = self._last_call()
+    compare_backward(self, dscores)
+    dtotal = np.broadcast_to(dscores[..., None] * self.params["vector"], agreement.shape)
+    dsum = dtotal.sum(axis=-2)
+    return dsum @ self.params["query_weight"].T, dtotal.sum(axis=-3)
+
+
+@mutant("scratch", "AdditiveScore.backward", "gradients_equal_finite_differences", ADDITIVE)
+def the_vector_does_not_learn(self, dscores):
+    answer = additive_backward(self, dscores)
+    self.grads["vector"].fill(0)
+    return answer
+
+
+@mutant("scratch", "AdditiveScore.project_backward", "gradients_equal_finite_differences", EVEN)
+def dkey_by_the_weight_not_transposed(self, dprojected):
+    project_backward(self, dprojected)
+    return dprojected @ self.params["key_weight"]
+
+
+@mutant(
+    *("scratch", "StepwiseAttention.backward", "equals_every_other_implementation"),
+    mechanism=STEPWISE_ADDITIVE,
+)
+def the_vector_learns_from_the_last_step_only(self, dcontext):
+    answer = stepwise_backward(self, dcontext)
+    kept = {name: grad.copy() for name, grad in self.grads.items() if "vector" not in name}
+    self._last_call()[-1].backward(dcontext[..., -1:, :])
+    for name, grad in kept.items():
+        self.grads[name][...] = grad
+    return answer
+
+
+@mutant("pytorch", "AdditiveScore.forward", "gradients_equal_finite_differences", ADDITIVE)
+def projected_keys_detached(self, query, key):
+    """Kept from an earlier call, as a cache would be."""
+    return self.compare(query, self.project(key).detach())
 
 
 # From the weights to the context.

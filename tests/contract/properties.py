@@ -434,7 +434,7 @@ def equals_the_functions(subject: Subject, inputs: Inputs) -> None:
 def equals_the_built_ins(subject: Subject, inputs: Inputs) -> None:
     """What the libraries offer says the same, through the adapters for masks."""
     ours = subject.attend(inputs)
-    arrays = (inputs.query, inputs.key, inputs.value, inputs.mask)
+    arrays = (inputs.query, inputs.key, inputs.value, inputs.mask, *subject.parameters.values())
     for built_in in subject.mechanism.built_ins:
         answer = built_in(*arrays)
         if answer is not None:
@@ -490,16 +490,65 @@ def functions_change_nothing_in_place(code: Framework) -> None:
     rng = np.random.default_rng(9)
     shapes = {"query": (2, 3, 4), "key": (2, 5, 4), "weight": (4, 4), "scores": (2, 3, 5)}
     given = {name: code.array(rng.normal(size=shape)) for name, shape in shapes.items()}
+    given |= {"vector": code.array(rng.normal(size=4))}
     given["mask"] = code.array(rng.random((2, 3, 5)) < 0.5)
     before = {name: code.numpy(array).copy() for name, array in given.items()}
-    query, key, weight, scores, mask = given.values()
+    query, key, weight, scores, vector, mask = given.values()
     code.scaled_dot_scores(query, key)
     code.general_scores(query, key, weight)
+    code.additive_scores(query, key, weight, weight, vector)
     code.weighted_sum(scores, key)
     code.masked_softmax(scores, mask)
     for name, array in given.items():
         same = (code.numpy(array) == before[name]).all()
         assert same, f"{name} was changed in place: work on a copy"
+
+
+# The additive score.
+
+
+def additive_inputs() -> list[np.ndarray]:
+    """query (2,3,7), key (2,5,4), W (7,8), U (4,8), v (8,)."""
+    rng = np.random.default_rng(10)
+    shapes = ((2, 3, 7), (2, 5, 4), (7, 8), (4, 8), (8,))
+    return [rng.normal(0.1, 0.6, shape) for shape in shapes]
+
+
+def additive_is_concat(code: Framework) -> None:
+    """Luong's v · tanh([q; k] [W; U]), each pair joined and sent through one layer, is equal."""
+    query, key, query_weight, key_weight, vector = additive_inputs()
+    pairs = [
+        [np.concatenate([q, k]) for q in queries for k in keys] for queries, keys in zip(query, key)
+    ]
+    joined = np.concatenate([query_weight, key_weight])
+    expected = (np.tanh(np.array(pairs) @ joined) @ vector).reshape(2, 3, 5)
+    scores = code.additive_scores(*map(code.array, additive_inputs()))
+    assert_equal(code.numpy(scores), expected, EXACT, "the sum differs from the concat form")
+
+
+def additive_has_no_bias(code: Framework) -> None:
+    """tanh is odd: with query and key both turned round, every score is, to the last bit."""
+    arrays = list(map(code.array, additive_inputs()))
+    turned = [-arrays[0], -arrays[1], *arrays[2:]]
+    scores, opposite = (code.numpy(code.additive_scores(*x)) for x in (arrays, turned))
+    assert_equal(opposite, -scores, 0, "something is added before or after tanh: a bias?")
+
+
+def additive_keys_may_be_projected_first(code: Framework) -> None:
+    """compare(query, project(key)) is forward(query, key), for all queries and one by one."""
+    query, key, *parameters = additive_inputs()
+    names = ("query_weight", "key_weight", "vector")
+    layer = code.layer(
+        lambda make: make("AdditiveScore", 7, 4, 8), dict(zip(names, parameters)), "float64"
+    )
+    query, key = code.array(query), code.array(key)
+    expected = code.numpy(code.additive_scores(query, key, *map(code.array, parameters)))
+    projected = layer.project(key)
+    message = "comparing with projected keys differs from the score"
+    assert_equal(code.numpy(layer.compare(query, projected)), expected, EXACT, message)
+    for t in range(3):
+        scores = code.numpy(layer.compare(query[:, t : t + 1], projected))
+        assert_equal(scores, expected[:, t : t + 1], EXACT, f"{message}, at step {t}")
 
 
 ANY_INPUTS: tuple[Callable[[Subject, Inputs], None], ...] = (
@@ -543,6 +592,9 @@ FUNCTION_PROPERTIES = {
         a_constant_added_to_all_scores_changes_nothing,
         scores_of_any_size_are_welcome,
         functions_change_nothing_in_place,
+        additive_is_concat,
+        additive_has_no_bias,
+        additive_keys_may_be_projected_first,
     )
 }
 

@@ -29,6 +29,30 @@ BAD = [
     ("general_scores(f(2,3,7), f(2,5,4), f(7,6))", ValueError, ("weight", "d_k", "6"), ALL),
     ("general_scores(f(2,3,7), f(2,5,4), f(4))", ValueError, ("weight", "2 axes", "(4,)"), ALL),
     ("general_scores(f(2,3,7), f(2,5,4), i(7,4))", TypeError, ("weight", "int64"), ALL),
+    (
+        "additive_scores(f(2,3,7), f(2,5,4), f(4,8), f(4,8), f(8))",
+        *(ValueError, ("query_weight", "d_q", "7", "4"), ALL),
+    ),
+    (
+        "additive_scores(f(2,3,7), f(2,5,4), f(7,8), f(7,8), f(8))",
+        *(ValueError, ("key_weight", "d_k", "4", "7"), ALL),
+    ),
+    (
+        "additive_scores(f(2,3,7), f(2,5,4), f(7,8), f(4,9), f(8))",
+        *(ValueError, ("key_weight", "axis A", "8", "9"), ALL),
+    ),
+    (
+        "additive_scores(f(2,3,7), f(2,5,4), f(7,8), f(4,8), f(9))",
+        *(ValueError, ("vector", "axis A", "8", "9"), ALL),
+    ),
+    (
+        "additive_scores(f(2,3,7), i(2,5,4), f(7,8), f(4,8), f(8))",
+        *(TypeError, ("key", "floating", "int64"), ALL),
+    ),
+    ("additive().project(f(2,5,6))", ValueError, ("key_weight", "d_k", "6", "4"), ALL),
+    ("additive().compare(f(2,3,6), f(2,5,8))", ValueError, ("query_weight", "d_q", "6"), ALL),
+    ("additive().compare(f(2,3,7), f(2,5,9))", ValueError, ("query_weight", "axis A", "9"), ALL),
+    ("additive().compare(f(2,3,7), f(3,5,8))", ValueError, ("projected", "leading axes"), ALL),
     ("masked_softmax([[0.0, 1.0]])", TypeError, ("scores", "list"), NOT_KERAS),
     ("masked_softmax(i(2,3,5))", TypeError, ("scores", "floating", "int64"), ALL),
     ("masked_softmax(f(2,3,0))", ValueError, ("scores", "1 or more", "(2, 3, 0)"), ALL),
@@ -65,6 +89,13 @@ BAD = [
     ("to_value_mask(b(5,5))", ValueError, ("mask", "(B,1,S)", "(5, 5)"), KERAS),
     ("model('cosine')", ValueError, ("score", "scaled_dot", "'cosine'"), ALL),
     ("model('dot', bidirectional=True)", ValueError, ("score", "general", "'dot'"), ALL),
+    ("bahdanau(readout='softmax')", ValueError, ("readout", "linear", "'softmax'"), ALL),
+    ("bahdanau(hidden=5, readout='maxout')", ValueError, ("hidden_size", "even", "5"), NOT_KERAS),
+    ("bahdanau(cell='rnm')", ValueError, ("cell", "'rnm'"), ALL),
+    ("decoded(truth=b(2,4))", ValueError, ("truth", "(2, 3)", "(2, 4)"), PYTORCH),
+    ("decoded(truth=b(2,4))", ValueError, ("truth", "axis T", "3", "4"), SCRATCH),
+    ("decoded(truth=b(2))", ValueError, ("truth", "(2,)"), NOT_KERAS),
+    ("decoded(truth=i(2,3))", TypeError, ("truth", "bool", "int64"), NOT_KERAS),
     ("Attention().backward(f(2,3,6))", RuntimeError, ("forward",), SCRATCH),
     ("backward(f(2,3,4))", ValueError, ("dcontext", "axis d_v", "6", "4"), SCRATCH),
     ("backward(f(2,3,6,'float64'))", TypeError, ("dcontext", "float32", "float64"), SCRATCH),
@@ -114,6 +145,21 @@ class Names:
 
     def model(self, score: str, **options: Any) -> Any:
         return self.framework.AttentionSeq2Seq(8, 9, 3, 4, score=score, **options)
+
+    def additive(self) -> Any:
+        sizes = {"query_weight": (7, 8), "key_weight": (4, 8), "vector": (8,)}
+        parameters = {name: np.zeros(shape) for name, shape in sizes.items()}
+        return self.framework.layer(
+            lambda make: make("AdditiveScore", 7, 4, 8), parameters, "float32"
+        )
+
+    def bahdanau(self, hidden: int = 4, **options: Any) -> Any:
+        return self.framework.BahdanauSeq2Seq(8, 9, 3, hidden, **options)
+
+    def decoded(self, truth: Any) -> Any:
+        model = self.bahdanau()
+        memory, state = model.encode(self.i(2, 5), self.framework.array(np.array([5, 2])))
+        return model.decode(self.i(2, 3), memory, state, truth)
 
     def backward(self, dcontext: np.ndarray) -> Any:
         layer = self.framework.Attention()

@@ -49,30 +49,38 @@ class Pair(NamedTuple):
     combinations: tuple[tuple[str, str], ...] = ()
 
 
+# Every link there can be, made once: 34,000 pairs would hold half a million equal tuples.
+_LINKS = [[(t, j) for j in range(LONGEST)] for t in range(LONGEST)]
+
+
 def align(english: Sequence[Word], target: Sequence[Word]) -> Pair:
-    """Join the two realisations of one meaning: words that share a concept are linked."""
-    sure_places: dict[Hashable, list[int]] = {}
-    places: dict[Hashable, list[int]] = {}
+    """Join the two realisations of one meaning: words that share a concept are linked.
+
+    Raises ValueError for a sentence of more than 25 tokens.
+    """
+    if max(len(english), len(target)) > LONGEST:
+        raise ValueError(
+            f"english, target: got {len(english)} and {len(target)} tokens, expected <= {LONGEST}"
+        )
+    surely: dict[Hashable, list[int]] = {}
+    perhaps: dict[Hashable, list[int]] = {}
     for j, word in enumerate(english):
         for concept in word.sure:
-            sure_places.setdefault(concept, []).append(j)
-            places.setdefault(concept, []).append(j)
+            surely.setdefault(concept, []).append(j)
         for concept in word.possible:
-            places.setdefault(concept, []).append(j)
-    sure, possible = [], []
-    for t, word in enumerate(target):
+            perhaps.setdefault(concept, []).append(j)
+    sure: list[tuple[int, int]] = []
+    possible: list[tuple[int, int]] = []
+    for row, word in zip(_LINKS, target):
         for concept in word.sure:
-            sure += [(t, j) for j in sure_places.get(concept, ())]
-        for concept in word.sure + word.possible:
-            possible += [(t, j) for j in places.get(concept, ())]
-    return Pair(
-        tuple([word.text for word in english]),
-        tuple([word.text for word in target]),
-        frozenset(sure),
-        frozenset(possible),
-    )
-
-
+            sure += [row[j] for j in surely.get(concept, ())]
+            possible += [row[j] for j in perhaps.get(concept, ())]
+        for concept in word.possible:
+            possible += [row[j] for j in surely.get(concept, ())]
+            possible += [row[j] for j in perhaps.get(concept, ())]
+    source = tuple([word.text for word in english])
+    links = frozenset(sure)
+    return Pair(source, tuple([word.text for word in target]), links, links.union(possible))
 
 
 class Translation(NamedTuple):
@@ -90,34 +98,53 @@ class Translation(NamedTuple):
     longer: list[Pair]
 
 
-@cache
 def load_translation(language: str = "french") -> Translation:
     """English sentences with their translation; the same on every machine.
 
     language: "french" or "korean". Sentences are lower case, of 3 to 25 tokens on each side, and
     an English sentence has one translation. The first 1,000 or 5,000 of `train` are a smaller
-    training set. Raises ValueError for another language.
+    training set; nearly all words occur in the first 1,000. The same object at every call.
+    Raises ValueError for another language.
     """
+    return _load(language)
+
+
+@cache
+def _load(language: str) -> Translation:
     grammar = _grammar(language)
     held_out = hold_out(grammar.fitting())
-    found: dict[str, list[Pair]] = {"common": [], "combinations": [], "longer": []}
-    common = sum(SIZES[name] for name in ("train", "validation", "test"))
-    wanted = {"common": common, "combinations": SIZES["combinations"], "longer": SIZES["longer"]}
     seen: set[tuple[str, ...]] = set()
-    for long, seed in ((False, 0), (True, 1)):
-        stream = _pairs(grammar, seed, long, seen)
-        names = ("longer",) if long else ("common", "combinations")
-        while any(len(found[name]) < wanted[name] for name in names):
-            pair = next(stream)
-            unseen = not held_out.isdisjoint(pair.combinations)
-            name = "longer" if long else "combinations" if unseen else "common"
-            if len(found[name]) < wanted[name] and not (long and unseen):
-                found[name].append(pair)
-    pairs, start = found.pop("common"), 0
-    for name in ("train", "validation", "test"):
-        found[name] = pairs[start : start + SIZES[name]]
+    names = ("train", "validation", "test")
+    sizes = {"common": sum(SIZES[name] for name in names), "combinations": SIZES["combinations"]}
+    found = _sorted(_pairs(grammar, 0, False, seen), held_out, sizes)
+    # Short sentences run out first: in the order of their making, the last ones would be longer.
+    common, start = _shuffled(found["common"], 1), 0
+    parts = {"combinations": found["combinations"]}
+    for name in names:
+        parts[name] = common[start : start + SIZES[name]]
         start += SIZES[name]
-    return Translation(**found)
+    parts["train"] = _covering_first(parts["train"], 1_000)
+    sizes = {"common": SIZES["longer"], "combinations": 0}
+    parts["longer"] = _sorted(_pairs(grammar, 2, True, seen), held_out, sizes)["common"]
+    return Translation(**parts)
+
+
+def _sorted(
+    stream: Iterator[Pair], held_out: frozenset[Combination], sizes: dict[str, int]
+) -> dict[str, list[Pair]]:
+    """The first pairs without a held-out combination ("common") and with one ("combinations")."""
+    found: dict[str, list[Pair]] = {name: [] for name in sizes}
+    while any(len(found[name]) < size for name, size in sizes.items()):
+        pair = next(stream)
+        name = "common" if held_out.isdisjoint(pair.combinations) else "combinations"
+        if len(found[name]) < sizes[name]:
+            found[name].append(pair)
+    return found
+
+
+def _shuffled(pairs: list[Pair], seed: int) -> list[Pair]:
+    order = np.random.default_rng(seed).random(len(pairs)).argsort(kind="stable")
+    return [pairs[i] for i in order.tolist()]
 
 
 class Grammar(NamedTuple):
@@ -135,15 +162,13 @@ def _grammar(language: str) -> Grammar:
 
         return Grammar(french_meanings.draw, french.realise, french_meanings.fitting)
     if language == "korean":
-        from attention_course.corpora.grammar import korean
+        from attention_course.corpora.grammar import korean, korean_meanings
 
-        return Grammar(korean.draw, korean.realise, korean.fitting)
+        return Grammar(korean_meanings.draw, korean.realise, korean_meanings.fitting)
     raise ValueError(f'language: got {language!r}, expected "french" or "korean"')
 
 
-def _pairs(
-    grammar: Grammar, seed: int, long: bool, seen: set[tuple[str, ...]]
-) -> Iterator[Pair]:
+def _pairs(grammar: Grammar, seed: int, long: bool, seen: set[tuple[str, ...]]) -> Iterator[Pair]:
     """Endless stream of pairs whose source is not in `seen` (it grows) and has the right length."""
     from attention_course.corpora.grammar.english import realise_english
     from attention_course.corpora.grammar.meaning import chooser, combinations
@@ -161,6 +186,18 @@ def _pairs(
         target = grammar.realise(sentence)
         if SHORTEST <= len(target) <= LONGEST:
             yield align(english, target)._replace(combinations=combinations(sentence))
+
+
+def _covering_first(pairs: list[Pair], count: int) -> list[Pair]:
+    """The pairs, with those in which a word occurs for the first time among the first `count`."""
+    known: set[str] = set()
+    new, others = [], []
+    for index, pair in enumerate(pairs):
+        words = set(pair.source + pair.target)
+        (others if words <= known else new).append(index)
+        known |= words
+    order = new + others
+    return [pairs[i] for i in sorted(order[:count]) + sorted(order[count:])]
 
 
 def hold_out(fitting: Sequence[Combination], share: float = 0.08) -> frozenset[Combination]:

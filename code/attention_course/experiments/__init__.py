@@ -15,4 +15,6 @@ EXPERIMENTS = (
     "attention_mistakes",
     "english_french",
     "multi30k",
+    "scheduled_sampling",
+    "sentiment",
 )

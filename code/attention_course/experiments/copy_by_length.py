@@ -29,7 +29,7 @@ def settings() -> list[Settings]:
             "model": model,
             "hidden_size": hidden_size,
             "seed": seed,
-            "steps": STEPS[hidden_size],
+            "steps": 3000 if model == "bahdanau" else STEPS[hidden_size],
             "batch_size": 64,
             "learning_rate": 3e-3,
             "evaluate_every": 500,

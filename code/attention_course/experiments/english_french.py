@@ -4,12 +4,14 @@ One set-up for all: GRU of 128, an encoder that reads both ways, Adam with a war
 linear fall of the learning rate, the same number of updates whatever the size of the corpus.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from attention_course.corpora.grammar.french import detokenize_french
+from attention_course.corpora.translation import Pair
 from attention_course.experiments.converting import curve_of
 from attention_course.experiments.runner import Outcome, to_ship
 from attention_course.experiments.translating import (
@@ -20,7 +22,12 @@ from attention_course.experiments.translating import (
     translate,
 )
 from attention_course.pytorch import weights
-from attention_course.pytorch.attention import AdditiveScore, Attention, masked_softmax
+from attention_course.pytorch.attention import (
+    AdditiveScore,
+    Attention,
+    masked_softmax,
+    weighted_sum,
+)
 from attention_course.pytorch.bahdanau import BahdanauSeq2Seq
 from attention_course.pytorch.seq2seq import Memory, Seq2Seq
 from attention_course.pytorch.training import make_train_step
@@ -37,7 +44,9 @@ RUNS = (
     ("plain", 30000),
     ("bahdanau", 5000),
     ("bahdanau", 1000),
+    ("blind_weights", 30000),
 )
+PLACES = 25  # the longest sentence
 SHIPPED = {"model": "bahdanau", "size": 30000, "seed": 0}
 
 
@@ -58,7 +67,26 @@ class DecoderContext(BahdanauSeq2Seq):
         return (seen[..., None] * (query @ score.query_weight)[:, :, None]).sum(dim=2), seen
 
 
-MODELS = {"bahdanau": BahdanauSeq2Seq, "decoder_context": DecoderContext, "plain": Seq2Seq}
+class BlindWeights(BahdanauSeq2Seq):
+    """The mistake of a famous tutorial, for six years: the context is an average of annotations,
+    but the weights come from the decoder's state alone, one score for each *place*.
+    """
+
+    def extra_parts(self) -> dict[str, nn.Module]:
+        return super().extra_parts() | {"places": nn.Linear(self.hidden_size, PLACES)}
+
+    def attend(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        size = memory.outputs.shape[1]
+        seen = masked_softmax(self.places(query)[..., :size], memory.mask)
+        return weighted_sum(seen, memory.outputs), seen
+
+
+MODELS = {
+    "bahdanau": BahdanauSeq2Seq,
+    "decoder_context": DecoderContext,
+    "blind_weights": BlindWeights,
+    "plain": Seq2Seq,
+}
 
 
 def settings() -> list[Settings]:
@@ -68,11 +96,11 @@ def settings() -> list[Settings]:
             "model": model,
             "size": size,
             "seed": seed,
-            "steps": 2400,
-            "warmup": 200,
+            "steps": 1200,
+            "warmup": 150,
             "batch_size": 64,
-            "learning_rate": 3e-3,
-            "evaluate_every": 400,
+            "learning_rate": 4e-3,
+            "evaluate_every": 200,
             "fixed": {"language": "french", "embed_size": 64, "hidden_size": 128, "watched": 200},
         }
         for seed in SEEDS
@@ -127,12 +155,16 @@ def scores(
     said = translate(model, sources, *task.vocabularies)
     found = text_scores(said, pairs, detokenize_french)
     found |= by_length(said, pairs)
-    widely = translate(model, sources, *task.vocabularies, beam_size=5)
-    found["beam"] = text_scores(widely, pairs, detokenize_french)
-    return found | (error_rates(model, pairs, task) if model.extra_parts() else {})
+    if isinstance(model, BahdanauSeq2Seq):
+        widely = translate(model, sources, *task.vocabularies, beam_size=5)
+        found["beam"] = text_scores(widely, pairs, detokenize_french)
+        found |= error_rates(model, pairs, task)
+    return found
 
 
-def by_length(said, pairs) -> dict[str, dict[str, list[float]]]:
+def by_length(
+    said: Sequence[Sequence[str]], pairs: Sequence[Pair]
+) -> dict[str, dict[str, list[float]]]:
     """Share of right translations by source length, with the number of sentences."""
     right: dict[int, list[bool]] = {}
     for mine, pair in zip(said, pairs, strict=True):

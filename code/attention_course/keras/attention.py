@@ -44,7 +44,7 @@ def general_scores(query: tf.Tensor, key: tf.Tensor, weight: tf.Tensor) -> tf.Te
     check_axes(
         tf.Tensor, query=(query, "... T d_q"), key=(key, "... S d_k"), weight=(weight, "d_q d_k")
     )
-    return tf.matmul(tf.matmul(query, weight), key, transpose_b=True)
+    return tf.matmul(_product(query, weight), key, transpose_b=True)
 
 
 def additive_scores(
@@ -69,12 +69,12 @@ def additive_scores(
         key_weight=(key_weight, "d_k A"),
         vector=(vector, "A"),
     )
-    return _compared(tf.matmul(query, query_weight), tf.matmul(key, key_weight), vector)
+    return _compared(_product(query, query_weight), _product(key, key_weight), vector)
 
 
 def _compared(query: tf.Tensor, key: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
     """v · tanh(q + k) of projected queries (B,T,A) and keys (B,S,A): every pair, (B,T,S)."""
-    return tf.tensordot(tf.tanh(query[..., :, None, :] + key[..., None, :, :]), vector, 1)
+    return _product(tf.tanh(tf.expand_dims(query, -2) + tf.expand_dims(key, -3)), vector)
 
 
 def masked_softmax(scores: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
@@ -173,7 +173,7 @@ class AdditiveScore(keras.layers.Layer):
         """k U: key (B,S,d_k) -> (B,S,A)."""
         (key,), (weight,) = _tensors(key), _cast(self.compute_dtype, self.key_weight)
         check_axes(tf.Tensor, key=(key, "... S d_k"), key_weight=(weight, "d_k A"))
-        return tf.matmul(key, weight)
+        return _product(key, weight)
 
     def compare(self, query: tf.Tensor, projected: tf.Tensor) -> tf.Tensor:
         """query (B,T,d_q), projected keys (B,S,A) -> scores (B,T,S)."""
@@ -185,7 +185,7 @@ class AdditiveScore(keras.layers.Layer):
             projected=(projected, "... S A"),
             query_weight=(weight, "d_q A"),
         )
-        return _compared(tf.matmul(query, weight), projected, vector)
+        return _compared(_product(query, weight), projected, vector)
 
 
 class Attention(keras.layers.Layer):
@@ -249,9 +249,16 @@ class AttentionPooling(keras.layers.Layer):
             key_weight=(weight, "D A"),
             bias=(bias, "A"),
         )
-        agreement = tf.tanh(tf.matmul(value, weight) + bias)
-        weights = masked_softmax(tf.tensordot(agreement, vector, 1)[..., None, :], mask)
+        agreement = tf.tanh(_product(value, weight) + bias)
+        weights = masked_softmax(_product(agreement, vector)[..., None, :], mask)
         return weighted_sum(weights, value)[..., 0, :], weights[..., 0, :]
+
+
+def _product(rows: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    """rows (..., in) times a weight (in,out) or (in,). `tf.matmul` would take the leading axes for
+    a batch and make the weight's gradient, an (in,out) matrix, once for every row of it.
+    """
+    return tf.tensordot(rows, weight, 1)
 
 
 def _cast(dtype: str, *weights: keras.Variable) -> list[tf.Tensor]:

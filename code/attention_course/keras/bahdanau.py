@@ -14,6 +14,7 @@ from attention_course.keras.recurrent import State
 from attention_course.keras.seq2seq import Memory, Seq2Seq
 
 READOUTS = ("linear",)
+Steps = tuple[tf.TensorArray, ...]
 
 
 class BahdanauSeq2Seq(Seq2Seq):
@@ -25,7 +26,7 @@ class BahdanauSeq2Seq(Seq2Seq):
     y_t  ~ softmax of the readout               eq. 4
 
     The annotations h_j are the 2H states of an encoder that reads both ways. `readout` "linear" is
-    one layer on [s_t; c_t; E y_{t−1}], a simplification; the paper's "maxout" is in `scratch` and
+    one layer on [s_t; c_t; E y_{t−1}], a simplification; the paper's, "maxout", is in `scratch` and
     `pytorch` only. Also simpler than the paper: s_0 = tanh of a layer on both final states of the
     encoder, where the paper takes the backward one alone.
     """
@@ -79,28 +80,30 @@ class BahdanauSeq2Seq(Seq2Seq):
         Scheduled sampling (Bengio et al. 2015): where `truth` (B,T) bool is False, the decoder
         reads not the token of `target_in` but the one it found most probable a step before.
         """
-        target_in = tf.transpose(target_in)  # (T,B), like all below until the loop has ended
-        truth = None if truth is None else tf.transpose(truth)
-        size = tf.shape(target_in)[0]
-        words = _array(self.decoder.embedding(target_in))
-        cell = self.decoder.rnn.rnn.cell
+        words = _by_step(self.decoder.embedding(target_in))
+        size = words.size()
+        if truth is not None:
+            truth = tf.convert_to_tensor(truth)
+            doubted = ~tf.concat([tf.reduce_all(truth[:, 1:], axis=0), [True]], axis=0)  # after t
 
-        def step(t, state, said, seen):
+        def step(t: tf.Tensor, state: State, said: tf.Tensor, steps: Steps) -> tuple:
             word = words.read(t)
-            if truth is not None and t > 0:
-                word = tf.where(truth[t, :, None], word, self.decoder.embedding(said))
-            context, weights = self.attend(state[0][:, None], memory)
-            inputs = tf.concat([word, context[:, 0]], axis=-1)
-            after, state = cell(inputs, list(state))
-            now = (after, context[:, 0], word, weights[:, 0])
             if truth is not None:
-                said = self._said(t, now[:-1], truth)
-            return t + 1, tuple(state), said, tuple(map(tf.TensorArray.write, seen, (t,) * 4, now))
+                word = tf.where(truth[:, t, None], word, self.decoder.embedding(said))
+            context, weights = self.attend(tf.expand_dims(state[0], 1), memory)
+            context, weights = tf.squeeze(context, 1), tf.squeeze(weights, 1)
+            after, state = self._move(tf.concat([word, context], axis=-1), state)
+            if truth is not None:
+                said = self._say(said, doubted[t], after, context, word)
+            now = (after, context, word, weights)
+            return t + 1, state, said, tuple(a.write(t, part) for a, part in zip(steps, now))
 
-        seen = tuple(tf.TensorArray(state[0].dtype, size) for _ in range(4))
-        start = (0, state, target_in[0], seen)
-        _, state, _, seen = tf.while_loop(lambda t, *_: t < size, step, start)
-        *seen, weights = (_batch_first(array) for array in seen)
+        first = tf.cast(target_in[:, 0], tf.int32)
+        steps = tuple(tf.TensorArray(words.dtype, size) for _ in range(4))
+        # One body for every step, compiled for any T; Python's own loop would be unrolled.
+        start = (tf.constant(0), tuple(state), first, steps)
+        _, state, _, steps = tf.while_loop(lambda t, *_: t < size, step, start)
+        *seen, weights = (tf.transpose(array.stack(), (1, 0, 2)) for array in steps)
         return self._logits(*seen), state, weights
 
     def call(
@@ -114,12 +117,25 @@ class BahdanauSeq2Seq(Seq2Seq):
         memory, state = self.encode(source, source_lengths)
         return self.decode(target_in, memory, state, truth)[0]
 
+    def _move(self, inputs: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
+        """One step of the recurrent layer: inputs (B,·) -> state after it (B,H), next state."""
+        after, state = self.decoder.rnn.rnn.cell(inputs, list(state))
+        return after, tuple(state)
+
+    def _say(self, said: tf.Tensor, doubted: tf.Tensor, *seen: tf.Tensor) -> tf.Tensor:
+        """The most probable token (B,) where the next step reads it; else `said`, unchanged."""
+
+        def most_probable() -> tf.Tensor:
+            return tf.argmax(self._logits(*seen), axis=-1, output_type=tf.int32)
+
+        return tf.cond(doubted, most_probable, lambda: said)
+
     def _logits(self, after: tf.Tensor, context: tf.Tensor, word: tf.Tensor) -> tf.Tensor:
         """States after each step, contexts and words read, (...,·) -> logits (...,V)."""
         return self.decoder.readout(tf.concat([after, context, word], axis=-1))
 
-def _array(sequence):
-    return tf.TensorArray(sequence.dtype, tf.shape(sequence)[0]).unstack(sequence)
 
-def _batch_first(array):
-    return tf.experimental.numpy.swapaxes(array.stack(), 0, 1)
+def _by_step(sequence: tf.Tensor) -> tf.TensorArray:
+    """(B,T,·) -> T arrays (B,·). Of a slice in each step the gradient would be a whole sequence."""
+    array = tf.TensorArray(sequence.dtype, tf.shape(sequence)[1])
+    return array.unstack(tf.transpose(sequence, (1, 0, 2)))

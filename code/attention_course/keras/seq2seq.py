@@ -130,9 +130,9 @@ class Seq2Seq(keras.Model):
         for name, part in self.extra_parts(draws, dtype).items():
             setattr(self, name, part)
         self.built = True
-        # Compiled once for any lengths: batch and time are unknown sizes after the second call.
-        self._start = tf.function(self.encode, reduce_retracing=True)
-        self._step = tf.function(self._decode_step, reduce_retracing=True)
+        # Compiled at the first call, once for any number of sentences of any length.
+        self._start = tf.function(self.encode, input_signature=[_spec(None, None), _spec(None)])
+        self._step = tf.function(self._decode_step, input_signature=self._step_signature())
 
     # What a kind of decoder decides: these four and nothing else.
 
@@ -190,13 +190,15 @@ class Seq2Seq(keras.Model):
     def step(self, state: Decoding, tokens: np.ndarray) -> tuple[np.ndarray, Decoding]:
         """One decoder step: tokens (B,) -> log-probabilities (B,V), next state."""
         memory = state.memory
-        log_probs, hidden, weights = self._step(_ids(tokens), memory, state.hidden)
+        # A signature knows no None: a model without keys gets something it will not read.
+        given = memory._replace(keys=memory.outputs if memory.keys is None else memory.keys)
+        log_probs, hidden, weights = self._step(_ids(tokens), given, state.hidden)
         last = None if weights is None else weights.numpy()
         return log_probs.numpy(), Decoding(memory, hidden, last)
 
     def select(self, state: Decoding, rows: np.ndarray) -> Decoding:
-        """The rows (n,) int of `state`, in this order, for beam search: some of its B sentences, once
-        or several times.
+        """The sentences `rows` (n,) int of `state`, in this order, each as often as it is named:
+        what beam search keeps.
         """
 
         def chosen(part: tf.Tensor | None) -> tf.Tensor | None:
@@ -216,6 +218,14 @@ class Seq2Seq(keras.Model):
         if weights is None:
             raise TypeError(f"{type(self).__name__} has no attention, so no weights to show")
         return weights.numpy()
+
+    def _step_signature(self) -> list:
+        """Of `_decode_step`: sizes of the model are known, B and S are not."""
+        dtype, size = self.compute_dtype, self.memory_size
+        vector = _spec(None, self.hidden_size, dtype=dtype)
+        states, keys = (_spec(None, None, last, dtype=dtype) for last in (size, None))
+        memory = Memory(states, _spec(None, 1, None, dtype=tf.bool), vector, keys)
+        return [_spec(None), memory, (vector,) * self.decoder.rnn.parts]
 
     def _decode_step(
         self, tokens: tf.Tensor, memory: Memory, hidden: State
@@ -289,6 +299,10 @@ def _join(sequence: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
     """(B,T,·) with (B,H) repeated at every step -> (B,T,·+H)."""
     repeated = tf.repeat(vector[:, None, :], tf.shape(sequence)[1], axis=1)
     return tf.concat([sequence, repeated], axis=-1)
+
+
+def _spec(*shape: int | None, dtype: tf.DType | str = tf.int32) -> tf.TensorSpec:
+    return tf.TensorSpec(shape, dtype)
 
 
 def _ids(array: np.ndarray) -> tf.Tensor:

@@ -4,12 +4,18 @@ from collections.abc import Callable, Sequence
 from itertools import count
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from attention_course.corpora.batching import Batch
 from attention_course.keras.losses import masked_cross_entropy
 from attention_course.keras.recurrent import check_lengths
-from attention_course.schedules import Schedule
+from attention_course.schedules import Schedule, coins
+
+_IDS = tf.TensorSpec((None, None), tf.int32)
+_MASK = tf.TensorSpec((None, None), tf.bool)
+# Source, lengths, target_in, target_out, target_mask, of any sizes: compiled once for all batches.
+_BATCH = [_IDS, tf.TensorSpec((None,), tf.int32), _IDS, _IDS, _MASK]
 
 
 class Adam:
@@ -70,22 +76,28 @@ def clip_global_norm(gradients: Sequence[tf.Tensor], max_norm: float) -> list[tf
 
 
 def make_train_step(
-    model: keras.Model, learning_rate: float | Schedule = 1e-3, max_norm: float = 5.0
+    model: keras.Model,
+    learning_rate: float | Schedule = 1e-3,
+    max_norm: float = 5.0,
+    truth: Schedule | None = None,
+    seed: int = 0,
 ) -> Callable[[Batch], float]:
     """A function that takes a batch, updates `model` once and returns the loss (nats a token).
 
     `learning_rate` is a number, or a function of the step (see `schedules`), which counts from 1.
-    The step is compiled at the first call for the shapes of that batch, and at the first batch of
-    another shape once more, for all shapes. Either takes seconds.
+    `truth` is the probability, a function of the step too, with which the decoder reads the true
+    token: scheduled sampling, a coin for each token (`seed`). None: it always does. The step is
+    compiled at the first call, which takes seconds, once for batches of all shapes.
     """
     if not max_norm > 0:
         raise ValueError(f"max_norm must be positive, got {max_norm}")
+    generator = np.random.default_rng(seed)
     rate = learning_rate if callable(learning_rate) else lambda step: learning_rate
     variables = model.trainable_variables
     optimizer = Adam(variables)
     steps = count(1)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(input_signature=_BATCH if truth is None else [*_BATCH, _MASK])
     def update(*arrays: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             loss = _loss(model, *arrays)
@@ -96,16 +108,20 @@ def make_train_step(
         return loss
 
     def train_step(batch: Batch) -> float:
-        tensors = _tensors(batch)
-        optimizer.learning_rate.assign(rate(next(steps)))
+        step = next(steps)
+        reads = truth and coins(generator, batch.target_in.shape, truth(step))
+        tensors = _tensors(batch, reads)
+        optimizer.learning_rate.assign(rate(step))
         return float(update(*tensors))
 
     return train_step
 
 
-def batch_loss(model: keras.Model, batch: Batch) -> tf.Tensor:
-    """The masked loss of one batch under teacher forcing, for a `tf.GradientTape` to watch."""
-    return _loss(model, *_tensors(batch))
+def batch_loss(model: keras.Model, batch: Batch, truth: np.ndarray | None = None) -> tf.Tensor:
+    """The masked loss of one batch under teacher forcing, for a `tf.GradientTape` to watch; `truth`
+    (B,T) bool says where a model with scheduled sampling reads the true token.
+    """
+    return _loss(model, *_tensors(batch, truth))
 
 
 def _loss(
@@ -115,12 +131,14 @@ def _loss(
     target_in: tf.Tensor,
     target_out: tf.Tensor,
     target_mask: tf.Tensor,
+    *truth: tf.Tensor,
 ) -> tf.Tensor:
-    logits = model(source, source_lengths, target_in)
+    logits = model(source, source_lengths, target_in, *truth)
     return masked_cross_entropy(logits, target_out, target_mask)
 
 
-def _tensors(batch: Batch) -> list[tf.Tensor]:
+def _tensors(batch: Batch, truth: np.ndarray | None) -> list[tf.Tensor]:
     check_lengths(batch.source_lengths, batch.source)  # the compiled step cannot
     ids = (batch.source, batch.source_lengths, batch.target_in, batch.target_out)
-    return [tf.constant(array, tf.int32) for array in ids] + [tf.constant(batch.target_mask)]
+    flags = (batch.target_mask,) if truth is None else (batch.target_mask, truth)
+    return [tf.constant(array, tf.int32) for array in ids] + [tf.constant(flag) for flag in flags]

@@ -3,7 +3,12 @@
 from attention_course.plotting.curves import curve_with_seeds, legend_below, stacked_panels
 from attention_course.plotting.maps import heat_map, heat_maps
 from attention_course.plotting.mechanism import draw_graph, draw_lookup
-from attention_course.plotting.networks import draw_attention_decoder, draw_encoder_decoder
+from attention_course.plotting.networks import (
+    draw_attention_decoder,
+    draw_bahdanau_decoder,
+    draw_encoder_decoder,
+    draw_orders,
+)
 from attention_course.plotting.style import MODELS, ROLES, use_style
 from attention_course.plotting.tables import table
 
@@ -12,9 +17,11 @@ __all__ = [
     "ROLES",
     "curve_with_seeds",
     "draw_attention_decoder",
+    "draw_bahdanau_decoder",
     "draw_encoder_decoder",
     "draw_graph",
     "draw_lookup",
+    "draw_orders",
     "heat_map",
     "heat_maps",
     "legend_below",

@@ -80,12 +80,12 @@ class BahdanauSeq2Seq(Seq2Seq):
         """As `Seq2Seq.decode`: target_in (B,T) int -> logits (B,T,V), last state, weights (B,T,S).
 
         Scheduled sampling (Bengio et al. 2015): where `truth` (B,T) bool is False, the decoder
-        reads not the token of `target_in` but the one it found most probable a step before.
+        reads not the token of `target_in` but the one it found most probable a step before; the
+        first token is always the given one.
         """
-        words = self._embed(target_in)
+        _check_truth(truth, target_in)
         steps = []
-        for t in range(target_in.shape[1]):
-            word = words[:, t : t + 1]
+        for t, word in enumerate(self._embed(target_in).split(1, dim=1)):
             if truth is not None and t > 0 and not truth[:, t].all():
                 said = self._logits(*steps[-1][:-1]).detach().argmax(dim=-1)
                 word = torch.where(truth[:, t, None, None], word, self._embed(said))
@@ -118,3 +118,16 @@ class BahdanauSeq2Seq(Seq2Seq):
             pairs = self.maxout(torch.cat([before, context, word], dim=-1)).unflatten(-1, (-1, 2))
             inputs = pairs.amax(dim=-1)
         return self.decoder.readout(self.dropout(inputs))
+
+
+def _check_truth(truth: Tensor | None, target_in: Tensor) -> None:
+    if truth is None:
+        return
+    if not isinstance(truth, Tensor) or truth.dtype != torch.bool:
+        given = truth.dtype if isinstance(truth, Tensor) else type(truth).__name__
+        raise TypeError(f"truth must be a bool Tensor, True = read the true token, got {given}")
+    if truth.shape != target_in.shape:
+        raise ValueError(
+            f"truth must be (B,T) = {tuple(target_in.shape)} like target_in, got "
+            f"{tuple(truth.shape)}"
+        )

@@ -21,4 +21,7 @@ def masked_cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor) -> Tenso
         raise TypeError(f"mask must be bool with True = real token, got {mask.dtype}")
     if not mask.any():
         raise ValueError("mask has no True: there is no real token to average over")
-    return F.cross_entropy(logits[mask], targets[mask])
+    # Not logits[mask]: a copy of the largest array of all, and another one on the way back.
+    ignored = -100
+    targets = targets.masked_fill(~mask, ignored)
+    return F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=ignored)

@@ -183,8 +183,8 @@ class Seq2Seq(nn.Module):
         return log_probs.cpu().numpy(), Decoding(memory, hidden, last)
 
     def select(self, state: Decoding, rows: np.ndarray) -> Decoding:
-        """The rows (n,) int of `state`, in this order, for beam search: some of its B sentences, once
-        or several times.
+        """The sentences `rows` (n,) int of `state`, in this order, each as often as it is named:
+        what beam search keeps.
         """
 
         index = torch.as_tensor(rows, device=state.memory.context.device)

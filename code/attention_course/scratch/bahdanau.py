@@ -90,9 +90,12 @@ class BahdanauSeq2Seq(Seq2Seq):
         """As `Seq2Seq.decode`: target_in (B,T) int -> logits (B,T,V), last state, weights (B,T,S).
 
         Scheduled sampling (Bengio et al. 2015): where `truth` (B,T) bool is False, the decoder
-        reads not the token of `target_in` but the one it found most probable a step before.
+        reads not the token of `target_in` but the one it found most probable a step before; the
+        first token is always the given one.
         """
         expect("target_in", target_in, np.integer, B=len(memory.context), T=None)
+        if truth is not None:
+            expect("truth", truth, np.bool_, B=len(target_in), T=target_in.shape[1])
         read = target_in.copy()
         self._steps, seen = [], []
         for t in range(target_in.shape[1]):

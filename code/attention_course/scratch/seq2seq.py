@@ -224,8 +224,8 @@ class Seq2Seq(Layer):
         return log_softmax(logits[:, 0]), Decoding(memory, hidden, last)
 
     def select(self, state: Decoding, rows: np.ndarray) -> Decoding:
-        """The rows (n,) int of `state`, in this order, for beam search: some of its B sentences, once
-        or several times.
+        """The sentences `rows` (n,) int of `state`, in this order, each as often as it is named:
+        what beam search keeps.
         """
 
         def chosen(part: np.ndarray | None) -> np.ndarray | None:

@@ -74,13 +74,15 @@ def _thing(thing: Thing, path: Path, words: list[Word], subject: bool = False) -
 def _determiner(thing: Thing, following: str) -> str:
     if thing.determiner == "a":
         return indefinite(following)
-    return _PLURAL_FORMS.get(thing.determiner, thing.determiner) if thing.plural else (
-        thing.determiner
+    return (
+        _PLURAL_FORMS.get(thing.determiner, thing.determiner)
+        if thing.plural
+        else (thing.determiner)
     )
 
 
 def indefinite(following: str) -> str:
-    """"an" before a vowel that is heard, "a" otherwise: an hour, a university."""
+    """ "an" before a vowel that is heard, "a" otherwise: an hour, a university."""
     sounds_like_vowel = following[0] in "aeiou" and not following.startswith(("uni", "use", "eu"))
     return "an" if sounds_like_vowel or following.startswith(("hour", "honest")) else "a"
 
@@ -168,8 +170,7 @@ def _negation_and_frequency(clause: Clause, path: Path, words: list[Word]) -> No
 def _noun_forms(noun: str) -> tuple[str, str, str]:
     """Singular, plural and the relative pronoun of a noun."""
     row = read_lexicon("english_nouns")[noun]
-    relative = "who" if "person" in row["kinds"].split() else "that"
-    return noun, row["plural"] or _with_s(noun), relative
+    return noun, row["plural"] or _with_s(noun), row["relative"]
 
 
 @cache

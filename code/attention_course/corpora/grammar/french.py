@@ -83,13 +83,16 @@ def realise(sentence: Sentence) -> list[Word]:
     Raises ValueError for a meaning that has no French here: "it" as a subject, "me" beside "him".
     """
     words: list[Word] = []
+    subject: tuple[Thing, ...] = ()
     for index, clause in enumerate(sentence.clauses):
         path = clause_path(index)
         if index:
             name = sentence.conjunctions[index - 1]
             _expression("conjunction", name, path + ("conjunction",), words)
-        _subject(clause, path + ("subject",), words)
-        _predicate(clause, path, clause.subject, words)
+        subject = clause.subject or subject
+        if clause.subject:
+            _subject(clause, path + ("subject",), words)
+        _predicate(clause, path, subject, words)
     return _joined(words)
 
 
@@ -343,7 +346,7 @@ def _parts(kind: str, english: str) -> tuple[tuple[str, tuple[int, ...]], ...]:
 @cache
 def _noun(noun: str) -> Noun:
     row = read_lexicon("french_nouns")[noun]
-    kinds = read_lexicon("english_nouns")[noun]["kinds"].split()
+    kinds = row["kinds"].split()
     singular, feminine = row["french"], row["feminine"] or row["french"]
     plural = row["plural"] or plural_of(singular)
     job = (singular, feminine, plural, plural_of(feminine))

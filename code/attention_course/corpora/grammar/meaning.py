@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from itertools import chain
 from importlib.resources import files
 from typing import NamedTuple, TypeVar
 
@@ -51,8 +52,9 @@ class Clause(NamedTuple):
 
     Several things in `subject` or `object` are joined by "and". verb "be" takes `adjectives`
     (two are joined by `link`, "and" or "but"), `noun` (a student) or `phrases` (in the house);
-    verb "there" says that the subject exists. No subject: that of the clause before. negation: "", "not", "never". modal: "", "want",
-    "can", "must". frequency: "often" stands before an English verb; manner: "well" after it;
+    verb "there" says that the subject exists. No subject: that of the clause before. negation:
+    "", "not", "never". modal: "", "want", "can", "must". frequency: "often" stands before an
+    English verb; manner: "well" after it;
     time: "today", "in the morning", last of all.
     """
 
@@ -95,8 +97,10 @@ def clause_path(index: int) -> tuple[int, ...]:
 def combinations(sentence: Sentence) -> tuple[Combination, ...]:
     """All (adjective, noun) of a sentence, whether "the red house" or "the house is red"."""
     found: list[Combination] = []
+    subject: tuple[Thing, ...] = ()
     for clause in sentence.clauses:
-        _combine_clause(clause, clause.subject, found)
+        subject = clause.subject or subject
+        _combine_clause(clause, subject, found)
     return tuple(found)
 
 
@@ -120,20 +124,19 @@ def _combine_thing(thing: Thing, found: list[Combination]) -> None:
 
 def chooser(seed: int) -> Choose:
     """A function that picks one of several options, all equally likely; endless, seeded."""
-    floats = _floats(seed)
+    draw = _floats(seed).__next__
 
     def choose(options: Sequence[T]) -> T:
-        return options[int(next(floats) * len(options))]
+        return options[int(draw() * len(options))]
 
     return choose
 
 
 def _floats(seed: int) -> Iterator[float]:
     # Only `random` is used: unlike `choice`, its numbers have stayed the same through all
-    # versions of NumPy. Drawn in blocks, because a single call costs as much as a sentence.
+    # versions of NumPy. Drawn in blocks, because a call for one costs more than all the rest.
     rng = np.random.default_rng(seed)
-    while True:
-        yield from rng.random(4096).tolist()
+    return chain.from_iterable(iter(lambda: rng.random(4096).tolist(), None))
 
 
 @cache
