@@ -1,4 +1,5 @@
-"""`make bench`: how much faster the course's code is than the textbook's, as ratios.
+"""`make bench`: how much faster the course's code is than the textbook's, as ratios. NumPy, and the
+decoder with additive attention in PyTorch.
 
 Both are run alternately in one process, so that whatever else the machine does slows both alike;
 the ratio is the median over the rounds. Both get the same weights and the same input, and equal
@@ -7,7 +8,7 @@ results are asserted before anything is timed. Nothing here is a test: no time i
 
 import os
 
-# NumPy reads this when it is imported. Products as small as one step's get slower with two threads.
+# NumPy and PyTorch read this when they are imported. Products as small as one step's get slower with two threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
@@ -17,12 +18,15 @@ import time
 from collections.abc import Callable, Iterable
 
 import numpy as np
+import torch
 from corpus import ANSWER, WIDTH, Corpus, Pair
 from textbook import AttentionOverTime, GRUStep, LSTMStep, OverTime
 from textbook_model import TextbookAdam, TextbookModel, train_step
+from torch_decoder import MODEL, torch_decoding, torch_training_step
 
 from attention_course.corpora.batching import Batch
 from attention_course.decoding import greedy
+from attention_course.pytorch.bahdanau import READOUTS
 from attention_course.scratch.attention import Attention, StepwiseAttention
 from attention_course.scratch.recurrent import GRU, LSTM
 from attention_course.scratch.seq2seq import AttentionSeq2Seq
@@ -218,6 +222,11 @@ def main() -> None:
     for kind in (LSTM, GRU):
         for ragged in (False, True):
             show(*recurrent(kind, ragged))
+    print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} thread(s): {MODEL}", flush=True)
+    for readout in READOUTS:
+        for ragged in (False, True):
+            show(*torch_training_step(readout, ragged))
+    show(*torch_decoding(), rounds=(rounds + 2) // 3)
     print(f"one by one: {SAMPLE} dates are timed, and the time multiplied by {DATES // SAMPLE}")
 
 

@@ -20,8 +20,12 @@ from attention_course.pytorch.training import batch_loss, make_train_step
 
 VOCABULARY, EMBED, HIDDEN, B, S = 4000, 128, 256, 64, 20
 PAD, SOS, EOS = 0, 1, 2
-SENTENCES = 256  # to decode; one by one they take long enough to be timed without repeating
+SENTENCES = 256  # to decode
 MAX_NORM = 5.0
+MODEL = (
+    f"additive attention, GRU {HIDDEN}, embedding {EMBED}, vocabulary {VOCABULARY}, {B} × {S}, "
+    "against a tutorial that projects the keys at each step"
+)
 
 Job = Callable[[], object]
 Jobs = tuple[str, Job, Job]
@@ -62,12 +66,15 @@ class TutorialAttention(nn.Module):
 class TutorialDecoder(nn.Module):
     """One token in, one row of the vocabulary out."""
 
-    def __init__(self) -> None:
+    def __init__(self, readout: str) -> None:
         super().__init__()
         self.attention = TutorialAttention()
         self.embedding = nn.Embedding(VOCABULARY, EMBED)
         self.rnn = nn.GRU(2 * HIDDEN + EMBED, HIDDEN, batch_first=True)
-        self.fc_out = nn.Linear(3 * HIDDEN + EMBED, VOCABULARY)
+        self.readout, seen = readout, 3 * HIDDEN + EMBED
+        if readout == "maxout":
+            self.maxout, seen = nn.Linear(seen, HIDDEN), HIDDEN // 2
+        self.fc_out = nn.Linear(seen, VOCABULARY)
 
     def forward(
         self, tokens: Tensor, hidden: Tensor, outputs: Tensor, mask: Tensor
@@ -76,9 +83,13 @@ class TutorialDecoder(nn.Module):
         weights = self.attention(hidden, outputs, mask).unsqueeze(1)
         weighted = torch.bmm(weights, outputs)
         rnn_input = torch.cat([embedded, weighted], dim=2)
-        output, hidden = self.rnn(rnn_input, hidden.unsqueeze(0))
-        seen = torch.cat([output, weighted, embedded], dim=2).squeeze(1)
-        return self.fc_out(seen), hidden.squeeze(0)
+        output, after = self.rnn(rnn_input, hidden.unsqueeze(0))
+        if self.readout == "linear":
+            seen = torch.cat([output, weighted, embedded], dim=2).squeeze(1)
+        else:
+            seen = torch.cat([hidden.unsqueeze(1), weighted, embedded], dim=2).squeeze(1)
+            seen = self.maxout(seen).view(len(tokens), -1, 2).max(dim=2).values
+        return self.fc_out(seen), after.squeeze(0)
 
 
 class TutorialSeq2Seq(nn.Module):
@@ -86,7 +97,7 @@ class TutorialSeq2Seq(nn.Module):
 
     def __init__(self, model: BahdanauSeq2Seq) -> None:
         super().__init__()
-        self.encoder, self.decoder = TutorialEncoder(), TutorialDecoder()
+        self.encoder, self.decoder = TutorialEncoder(), TutorialDecoder(model.readout)
         with torch.no_grad():
             for ours, theirs in self.pairs(model):
                 theirs.copy_(ours)
@@ -113,13 +124,16 @@ class TutorialSeq2Seq(nn.Module):
         for name, parameter in ahead.named_parameters():
             pairs.append((of(parameter), getattr(self.encoder.rnn, name)))
             pairs.append((of(getattr(back, name)), getattr(self.encoder.rnn, f"{name}_reverse")))
-        for ours, theirs in (
+        layers = [
             (model.encoder.embedding, self.encoder.embedding),
             (model.bridge, self.encoder.fc),
             (model.decoder.embedding, self.decoder.embedding),
             (model.decoder.rnn.rnn, self.decoder.rnn),
             (model.decoder.readout, self.decoder.fc_out),
-        ):
+        ]
+        if model.readout == "maxout":
+            layers.append((model.maxout, self.decoder.maxout))
+        for ours, theirs in layers:
             pairs += [(of(p), getattr(theirs, name)) for name, p in ours.named_parameters()]
         return [(ours, of(theirs)) for ours, theirs in pairs]
 
@@ -148,10 +162,10 @@ def tutorial_train_step(model: TutorialSeq2Seq) -> Callable[[Batch], float]:
     return train_step
 
 
-def torch_training_step(ragged: bool) -> Jobs:
+def torch_training_step(readout: str, ragged: bool = False) -> Jobs:
     """One update, all 20 long or from 5 to 20; equal loss and gradients are asserted first."""
     batch = _batch(ragged)
-    course = BahdanauSeq2Seq(VOCABULARY, VOCABULARY, EMBED, HIDDEN)
+    course = BahdanauSeq2Seq(VOCABULARY, VOCABULARY, EMBED, HIDDEN, readout=readout)
     book = TutorialSeq2Seq(course)
     ours, theirs = batch_loss(course, batch), tutorial_loss(book, batch)
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=0)
@@ -160,8 +174,8 @@ def torch_training_step(ragged: bool) -> Jobs:
     for mine, other in book.pairs(course, gradients=True):
         torch.testing.assert_close(mine, other, rtol=0, atol=1e-4 * float(other.abs().max()))
     update, book_update = make_train_step(course, 1e-3, MAX_NORM), tutorial_train_step(book)
-    lengths = "5 to 20" if ragged else "20"
-    what = f"PyTorch, additive attention: training step, {lengths} long"
+    lengths = "5–20 long" if ragged else "20 long"
+    what = f"training step, {readout} readout, {lengths}"
     return what, lambda: book_update(batch), lambda: update(batch)
 
 
@@ -183,7 +197,7 @@ def torch_decoding() -> Jobs:
         return answers
 
     assert decoded(1) == decoded(B)
-    what = f"PyTorch, decoding {SENTENCES} sentences, batches of {B}"
+    what = f"greedy decoding, {SENTENCES} sentences, {B} at a time"
     return what, lambda: decoded(1), lambda: decoded(B)
 
 

@@ -111,6 +111,9 @@ class Scratch:
     def pooling(self) -> Any:
         return scratch_attention.AttentionPooling(EMBED, HIDDEN, 0, np.float64)
 
+    def large_pooling(self) -> Any:
+        return scratch_attention.AttentionPooling(90, 60)
+
     def pool(self, layer: Any, value, mask, dcontext) -> tuple:
         context, weights = layer.forward(value, mask)
         dvalue = layer.backward(dcontext)
@@ -154,6 +157,9 @@ class PyTorch:
 
     def pooling(self) -> Any:
         return torch_attention.AttentionPooling(EMBED, HIDDEN).double()
+
+    def large_pooling(self) -> Any:
+        return torch_attention.AttentionPooling(90, 60)
 
     def pool(self, layer: Any, value, mask, dcontext) -> tuple:
         value = torch.tensor(value, requires_grad=True)
@@ -206,6 +212,9 @@ class Keras:
 
     def pooling(self) -> Any:
         return keras_attention.AttentionPooling(EMBED, HIDDEN, dtype="float64")
+
+    def large_pooling(self) -> Any:
+        return keras_attention.AttentionPooling(90, 60)
 
     def pool(self, layer: Any, value, mask, dcontext) -> tuple:
         value = tf.constant(value)
@@ -508,24 +517,26 @@ def test_the_last_real_source_token_does_change_the_logits(framework, case):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("case", "learning_rate", "max_norm", "tolerance"),
+    ("case", "options", "tolerance"),
     [
-        (Case("Seq2Seq", "gru", False), 0.02, 1e9, TOLERANCE),
+        (Case("Seq2Seq", "gru", False), {"max_norm": 1e9}, TOLERANCE),
         # torch divides by (norm + 1e-6) when it clips, the others by the norm.
-        (Case("PeekySeq2Seq", "lstm", True), 0.02, 0.1, 1e-6),
-        (ATTENTION[-1], linear_schedule(0.02, steps=5, warmup=2), 1e9, TOLERANCE),
+        (Case("PeekySeq2Seq", "lstm", True), {"max_norm": 0.1}, 1e-6),
+        (
+            ATTENTION[3],
+            {"learning_rate": linear_schedule(0.02, steps=5, warmup=2), "max_norm": 1e9},
+            TOLERANCE,
+        ),
     ],
     ids=["plain, unclipped", "all parts, clipped", "attention, with a schedule"],
 )
-def test_five_updates_with_adam_give_the_same_losses(
-    compiled, case, learning_rate, max_norm, tolerance
-):
+def test_five_updates_with_adam_give_the_same_losses(compiled, case, options, tolerance):
     """The batches differ in shape, so what is compiled is compiled for any shape as well."""
     losses, weights = {}, {}
     for name, code in FRAMEWORKS.items():
         model = code.model(case)
         code.weights.from_arrays(model, draw(shapes(case)))
-        train_step = code.make_train_step(model, learning_rate, max_norm)
+        train_step = code.make_train_step(model, **{"learning_rate": 0.02} | options)
         losses[name] = [train_step(ragged_batch(i, extra=i % 2)) for i in range(5)]
         weights[name] = code.weights.to_arrays(model)
         assert all(type(loss) is float for loss in losses[name])
@@ -533,6 +544,23 @@ def test_five_updates_with_adam_give_the_same_losses(
         assert_equal(f"losses of {name}", losses[name], np.array(losses["pytorch"]), tolerance)
         assert_all_equal(weights[name], weights["pytorch"], tolerance)
     assert_all_equal(weights["scratch"], weights["keras"])
+
+
+@pytest.mark.slow
+def test_training_on_own_words_walks_the_same_path(compiled):
+    """From truth alone to 3 of 10, with the same coins; and other coins give other losses."""
+    losses, weights, case = {}, {}, BAHDANAU[0]
+    for name, seed in (("pytorch", 5), ("keras", 5), ("pytorch", 6)):
+        code = FRAMEWORKS[name]
+        model = code.model(case)
+        code.weights.from_arrays(model, draw(shapes(case)))
+        truth = linear_truth(1.1, 0.2)
+        train_step = code.make_train_step(model, 0.02, 1e9, truth=truth, seed=seed)
+        losses[name, seed] = [train_step(ragged_batch(i, extra=i % 2)) for i in range(4)]
+        weights[name, seed] = code.weights.to_arrays(model)
+    assert_equal("losses", losses["keras", 5], np.array(losses["pytorch", 5]))
+    assert_all_equal(weights["keras", 5], weights["pytorch", 5])
+    assert abs(losses["pytorch", 5][-1] - losses["pytorch", 6][-1]) > 1e-6
 
 
 @each_framework
@@ -585,14 +613,142 @@ def test_clipping_is_by_the_norm_of_all_gradients_together(framework):
         assert_equal(name, code.weights.to_arrays(model)[name], after, 1e-6)
 
 
+# Its own words: scheduled sampling.
+
+DOUBT = np.array([[1, 0, 1, 0, 0, 1], [1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0], [1, 1, 0, 1, 1, 1]])
+DOUBT = DOUBT.astype(bool)  # the truth (B,T) of the tests below
+
+
+@cache
+def sampled_reference(case: Case) -> tuple[np.ndarray, float, Arrays]:
+    model, code = loaded("pytorch", case), PyTorch()
+    logits = code.logits(model, ragged_batch(), DOUBT)
+    return logits, *code.loss_and_gradients(model, ragged_batch(), DOUBT)
+
+
+@each_pair
+@pytest.mark.parametrize("truth", [None, DOUBT], ids=["told", "own words"])
+def test_bahdanau_gives_equal_logits_loss_and_gradients(framework, case, truth):
+    code, model = FRAMEWORKS[framework], loaded(framework, case)
+    expected = reference(case) if truth is None else sampled_reference(case)
+    assert_equal("logits", code.logits(model, ragged_batch(), truth), expected[0])
+    loss, gradients = code.loss_and_gradients(model, ragged_batch(), truth)
+    assert_equal("loss", loss, expected[1])
+    assert_all_equal(gradients, expected[2])
+
+
+@each_pair
+def test_own_words_are_those_that_it_would_say(framework, case):
+    """Where `truth` is False, the token read is the most probable one of the step before."""
+    code, model, batch = FRAMEWORKS[framework], loaded(framework, case), ragged_batch()
+    logits = code.logits(model, batch, DOUBT)
+    read = batch.target_in.copy()
+    read[:, 1:] = np.where(DOUBT[:, 1:], read[:, 1:], logits[:, :-1].argmax(axis=-1))
+    assert (read != batch.target_in)[:3].any(axis=1).all(), "own words that happen to be right"
+    assert_equal("logits", code.logits(model, batch._replace(target_in=read)), logits)
+
+
+@each_pair
+def test_truth_everywhere_is_teacher_forcing_and_the_first_token_is_always_read(framework, case):
+    code, model, batch = FRAMEWORKS[framework], loaded(framework, case), ragged_batch()
+    told = np.ones_like(DOUBT)
+    told[:2, 0] = False  # nobody has said anything before the first step
+    assert_equal("logits", code.logits(model, batch, told), reference(case)[0])
+
+
+@pytest.mark.parametrize("framework", ["scratch", "pytorch"])
+@pytest.mark.parametrize("case", MAXOUT, ids=str)
+def test_maxout_step_by_step_says_what_teacher_forcing_says(framework, case):
+    test_step_by_step_says_what_teacher_forcing_says(framework, case)
+    assert (
+        FRAMEWORKS[framework].weights.to_arrays(loaded(framework, case)).keys()
+        == shapes(case).keys()
+    )
+
+
+@each_framework
+def test_a_readout_that_is_unknown_is_refused_and_maxout_where_it_is_not(framework):
+    case = MAXOUT[0]
+    with pytest.raises(ValueError, match=r"readout must be one of .*, got 'tanh'"):
+        FRAMEWORKS[framework].model(case._replace(readout="tanh"))
+    if framework == "keras":
+        with pytest.raises(ValueError, match=r"readout must be one of .*, got 'maxout'"):
+            FRAMEWORKS[framework].model(case)
+
+
+@each_framework
+@pytest.mark.parametrize("case", [CASES[0], CASES[5], *BAHDANAU[:2]], ids=str)
+def test_selected_rows_go_on_as_if_they_had_been_alone(framework, case):
+    """For beam search: rows in another order, one twice, one left out."""
+    model, batch, rows = loaded(framework, case), ragged_batch(), np.array([3, 1, 1])
+    state = model.start(batch.source, batch.source_lengths)
+    _, state = model.step(state, batch.target_in[:, 0])
+    expected, all_rows = model.step(state, batch.target_in[:, 1])
+    log_probs, some = model.step(model.select(state, rows), batch.target_in[rows, 1])
+    assert_equal("log_probs", log_probs, expected[rows])
+    chosen = model.select(state, rows)
+    if state.weights is None:
+        assert chosen.weights is None
+    else:
+        assert_equal("weights", chosen.weights, state.weights[rows])
+        assert_equal("next weights", some.weights, all_rows.weights[rows])
+    again, _ = model.step(state, batch.target_in[:, 1])
+    assert_equal("log_probs of all", again, expected, 1e-15)  # the state is as it was
+
+
+# Pooling.
+
+
+@pytest.mark.parametrize("framework", ["scratch", "keras"])
+def test_pooling_gives_equal_contexts_weights_and_gradients(framework):
+    rng = np.random.default_rng(7)
+    value, dcontext = rng.normal(size=(4, 5, EMBED)), rng.normal(size=(4, EMBED))
+    mask = (np.arange(5) < np.array([2, 5, 0, 4])[:, None])[:, None]  # one row without a token
+    shapes = {"key_weight": (EMBED, HIDDEN), "bias": (HIDDEN,), "vector": (HIDDEN,)}
+    answers = {}
+    for name in (framework, "pytorch"):
+        code = FRAMEWORKS[name]
+        layer = code.pooling()
+        arrays = draw(shapes)
+        code.weights.from_arrays(layer, arrays)
+        assert_all_equal(code.weights.to_arrays(layer), arrays, 1e-15)
+        answers[name] = code.pool(layer, value, mask, dcontext)
+    *ours, gradients = answers[framework]
+    *theirs, expected = answers["pytorch"]
+    for name, mine, other in zip(("context", "weights", "dvalue"), ours, theirs, strict=True):
+        assert_equal(name, mine, other)
+    assert not ours[1][2].any() and not ours[2][2].any()
+    assert np.abs(ours[1][1]).max() < 0.9, "weights that say nothing"
+    assert_all_equal(gradients, expected)
+
+
+@each_framework
+def test_additive_layers_start_like_linear_ones(framework):
+    """Uniform ±1/√in; the vector's in is the hidden size, and the pooling's bias has the keys'."""
+    code = FRAMEWORKS[framework]
+    model = code.models.AttentionSeq2Seq(9, 8, 30, 40, "gru", True, score="additive")
+    arrays = code.weights.to_arrays(model)
+    bounds = {"query_weight": 40, "key_weight": 80, "vector": 40}
+    for name, fan in bounds.items():
+        assert_uniform(name, arrays[f"attention.score.{name}"], fan**-0.5)
+    for name, array in code.weights.to_arrays(code.large_pooling()).items():
+        assert_uniform(name, array, (60 if name == "vector" else 90) ** -0.5)
+
+
+def assert_uniform(name: str, array: np.ndarray, bound: float) -> None:
+    assert array.dtype == np.float32, name
+    assert 0.85 * bound < np.abs(array).max() <= bound and array.min() < 0 < array.max(), name
+
+
 # Where a model with attention looks.
 
 SOS, EOS, LONGEST = 1, 2, 6
+TALKATIVE = dict(zip(ATTENTION[4:], (21, 4, 10, 45), strict=True))  # seeds
 
 
 def talker(framework: str, case: Case) -> Any:
     """A model of which some sentences end early and some not at all."""
-    return loaded(framework, case, seed=22)
+    return loaded(framework, case, seed=TALKATIVE.get(case, 22))
 
 
 def decode(framework: str, case: Case, rows: slice = slice(None)) -> tuple[list, np.ndarray]:
@@ -694,7 +850,7 @@ def test_without_the_context_s_rows_of_the_readout_it_is_the_plain_model(framewo
 @each_framework
 @pytest.mark.parametrize("score", ["dot", "scaled_dot", "cosine"])
 def test_a_score_that_is_unknown_or_does_not_fit_the_encoder_is_refused(framework, score):
-    known = "one of .*'cosine'" if score == "cosine" else f"\"general\" when .* got '{score}'"
+    known = "one of .*'cosine'" if score == "cosine" else f"\"general\" or .* got '{score}'"
     with pytest.raises(ValueError, match=f"score must be {known}"):
         FRAMEWORKS[framework].model(Case("AttentionSeq2Seq", "gru", True, score))
 

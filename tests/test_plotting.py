@@ -251,27 +251,37 @@ def test_heat_map_outlines_links(sure, possible, expected, said) -> None:
 
 def test_heat_map_explains_each_outline_with_its_own_line() -> None:
     figure = plotting.heat_map(WEIGHTS, SOURCE, TARGET, sure=SURE, possible=POSSIBLE).figure
-    sure, possible = figure.legends[0].get_patches()
-    assert sure.get_linestyle() in ("-", "solid")
-    assert possible.get_linestyle() not in ("-", "solid")
-    assert sure.get_linewidth() > possible.get_linewidth()
+    image = drawn(figure)
+    gaps = []
+    for frame in figure.legends[0].get_patches():
+        corners = frame.get_window_extent()
+        x, low, high = round(corners.x0), round(corners.y0), round(corners.y1)
+        along = image[low + 1 : high, x - 1 : x + 1].min(
+            axis=(1, 2)
+        )  # white where there is no line
+        gaps.append(bool((along > 0.9).any()))
+    assert gaps == [False, True], "the right words solid, the possible ones dashed"
+
+
+def drawn(figure: Figure) -> np.ndarray:
+    """Pixels from the bottom, red, green, blue from 0 to 1."""
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[::-1, :, :3] / 255
 
 
 @pytest.mark.parametrize("kind", ["sure", "possible"])
 def test_outlines_stand_out_on_every_weight(kind: str) -> None:
-    """WCAG 2.1: at least 3 to 1, across the left edge of each, seen at half its height."""
+    """WCAG 2.1: at least 3 to 1, somewhere across the left edge of each."""
     weights, tokens = np.linspace(0, 1, 11)[None], [*"abcdefghijk"]
     links = {kind: {(0, column) for column in range(11)}}
     axes = plotting.heat_map(weights, tokens, ["a"], **links)
-    axes.figure.canvas.draw()
-    pixels = np.asarray(axes.figure.canvas.buffer_rgba())[::-1, :, :3] / 255
+    pixels = drawn(axes.figure)
     for frame in (f for f in axes.patches if same_color(f.get_edgecolor(), plotting.maps.LINK)):
         corners = frame.get_extents()
         x, low, high = round(corners.x0), round(corners.y0), round(corners.y1)
-        edge = pixels[low + 4 : high - 4, x - 4 : x + 5].reshape(-1, 3)
-        inside = pixels[(low + high) // 2, round((corners.x0 + corners.x1) / 2)]
-        cell = luminance(to_hex(inside))
-        assert max(contrast(cell, luminance(to_hex(pixel))) for pixel in edge) >= 3, cell
+        across = pixels[low + 5 : high - 5, x - 4 : x + 5].reshape(-1, 3)
+        seen = [luminance(to_hex(pixel)) for pixel in across]
+        assert contrast(max(seen), min(seen)) >= 3, frame.get_center()
 
 
 def test_heat_map_draws_links_into_given_axes_without_a_legend() -> None:
@@ -519,11 +529,12 @@ def test_bahdanau_reads_both_ways() -> None:
     ways = {1: [], -1: []}
     for line in solid(figure):
         (x, y), (to_x, to_y) = line.get_xydata()[[0, -1]]
-        if values[0].get_center()[0] < min(x, to_x) < max(x, to_x) < keys[-1].get_center()[0]:
-            assert y == to_y and 0 < abs(y - centre) < half
+        between = values[0].get_center()[0] < min(x, to_x) < max(x, to_x) < keys[-1].get_center()[0]
+        if between and y == to_y != centre:
             ways[int(np.sign(to_x - x))].append(y)
     assert len(ways[1]) == len(ways[-1]) == len(WORDS) - 1
-    assert set(ways[1]) == {centre - half / 2} and set(ways[-1]) == {centre + half / 2}
+    assert ways[1] == pytest.approx([centre - half / 2] * 2)
+    assert ways[-1] == pytest.approx([centre + half / 2] * 2)
 
 
 @pytest.mark.parametrize("step", [0, 1, 2])

@@ -8,10 +8,12 @@ import pytest
 
 from attention_course import pretrained, results
 from attention_course.corpora.dates import load_dates
+from attention_course.corpora.translation import load_translation
 from attention_course.corpora.vocabulary import Vocabulary
-from attention_course.experiments import copy_by_length, dates_attention
+from attention_course.experiments import copy_by_length, dates_attention, english_french
 from attention_course.experiments.converting import convert
 from attention_course.experiments.copying import exact_by_length
+from attention_course.experiments.translating import translate
 from attention_course.metrics import exact_match
 from attention_course.pretrained import Pretrained
 
@@ -24,9 +26,10 @@ MARGIN = 0.01
 
 def build(name: str, framework: str = "scratch"):
     shipped = pretrained.load(name)
-    seq2seq = importlib.import_module(f"attention_course.{framework}.seq2seq")
+    file = "bahdanau" if shipped.model == "BahdanauSeq2Seq" else "seq2seq"
+    module = importlib.import_module(f"attention_course.{framework}.{file}")
     weights = importlib.import_module(f"attention_course.{framework}.weights")
-    model = getattr(seq2seq, shipped.model)(**shipped.sizes)
+    model = getattr(module, shipped.model)(**shipped.sizes)
     weights.from_arrays(model, shipped.weights)
     return model, shipped.vocabularies
 
@@ -42,7 +45,7 @@ def test_files_are_small_half_precision_and_no_more_than_the_experiments_ship():
     assert {a.dtype for name in NAMES for a in pretrained.load(name).weights.values()} == {
         np.dtype(np.float16)
     }
-    assert NAMES == ["copy", "dates"]
+    assert NAMES == ["copy", "dates", "english_french", "sentiment"]
 
 
 def test_dates_are_as_right_as_recorded():
@@ -62,6 +65,26 @@ def test_copies_are_as_right_as_recorded():
     for length, right in exact.items():
         assert abs(right - metrics[length]) <= MARGIN
     assert metrics["15"] > 0.8 > 0.2 > metrics["25"]
+
+
+def test_french_is_as_right_as_recorded():
+    model, vocabularies = build("english_french", "pytorch")
+    pairs = load_translation("french").test[:200]
+    said = translate(model, [p.source for p in pairs], *vocabularies.values())
+    metrics = recorded("english_french", english_french.SHIPPED)
+    right = exact_match(said, [list(p.target) for p in pairs])
+    assert abs(right - metrics["test_200_shipped"]) <= MARGIN
+    assert metrics["test_200_shipped"] > 0.9
+
+
+@pytest.mark.parametrize("framework", ["scratch", "keras"])
+def test_every_framework_translates_alike(framework):
+    sources = [pair.source for pair in load_translation("french").test[:40]]
+    reference, vocabularies = build("english_french", "pytorch")
+    model, _ = build("english_french", framework)
+    for beam_size in (1, 3):
+        arguments = (sources, *vocabularies.values(), beam_size)
+        assert translate(model, *arguments) == translate(reference, *arguments)
 
 
 @pytest.mark.parametrize("framework", ["pytorch", "keras"])

@@ -181,7 +181,7 @@ def test_an_additive_score_needs_no_kernel(monkeypatch):
 
 
 def test_gradients_of_the_additive_score_by_gradcheck():
-    """tanh works in place: autograd must not notice, nor a second derivative."""
+    """First and second derivatives, of query, key and all three parameters."""
     torch.manual_seed(1)
     shapes = ((2, 3, 6), (2, 5, 4), (6, 8), (4, 8), (8,))
     arrays = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]

@@ -17,6 +17,7 @@ from attention_course.experiments.runner import Outcome, to_ship
 from attention_course.experiments.translating import (
     Task,
     error_rates,
+    fingerprint,
     load_task,
     text_scores,
     translate,
@@ -45,6 +46,7 @@ RUNS = (
     ("bahdanau", 5000),
     ("bahdanau", 1000),
     ("blind_weights", 30000),
+    ("large_plain", 30000),
 )
 PLACES = 25  # the longest sentence
 SHIPPED = {"model": "bahdanau", "size": 30000, "seed": 0}
@@ -86,7 +88,9 @@ MODELS = {
     "decoder_context": DecoderContext,
     "blind_weights": BlindWeights,
     "plain": Seq2Seq,
+    "large_plain": Seq2Seq,
 }
+HIDDEN_SIZES = {"large_plain": 192}  # about as many parameters as the others; they have 128
 
 
 def settings() -> list[Settings]:
@@ -101,7 +105,12 @@ def settings() -> list[Settings]:
             "batch_size": 64,
             "learning_rate": 4e-3,
             "evaluate_every": 200,
-            "fixed": {"language": "french", "embed_size": 64, "hidden_size": 128, "watched": 200},
+            "fixed": {
+                "language": "french",
+                "embed_size": 64,
+                "hidden_size": HIDDEN_SIZES.get(model, 128),
+                "watched": 200,
+            },
         }
         for seed in SEEDS
         for model, size in RUNS
@@ -127,7 +136,8 @@ def run(settings: Settings) -> Outcome:
         evaluate_every=settings["evaluate_every"],
         progress=False,
     )
-    metrics: dict[str, Any] = {"parameters": sum(p.numel() for p in model.parameters())}
+    metrics: dict[str, Any] = {"corpus": fingerprint(task.corpus)}
+    metrics["parameters"] = sum(p.numel() for p in model.parameters())
     metrics |= {split: scores(model, task, split) for split in SPLITS}
     shipped = None
     if SHIPPED.items() <= settings.items():

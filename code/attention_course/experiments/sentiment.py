@@ -158,12 +158,19 @@ def looks(
 
 
 def by_role(weights: np.ndarray, review: Review) -> dict[str, float]:
-    """The weights (S,) of one review, added up by the part that a word has in the verdict."""
+    """The weights (S,) of one review, added up by the part that a word has in the verdict.
+
+    "before" is the clause up to the negator, or up to the adjective where there is none, "between"
+    what stands between the two.
+    """
+    _, _, adjective, negator, start, end = review
     parts = {
-        "adjective": weights[review.adjective],
-        "negator": 0.0 if review.negator is None else weights[review.negator],
-        "full stop": weights[review.end],
+        "before": weights[start : adjective if negator is None else negator].sum(),
+        "negator": 0.0 if negator is None else weights[negator],
+        "between": 0.0 if negator is None else weights[negator + 1 : adjective].sum(),
+        "adjective": weights[adjective],
+        "full stop": weights[end],
     }
-    parts["rest of the clause"] = weights[review.start : review.end + 1].sum() - sum(parts.values())
-    parts["elsewhere"] = weights.sum() - sum(parts.values())
-    return {role: float(weight) for role, weight in parts.items()}
+    return {k: float(v) for k, v in parts.items()} | {
+        "elsewhere": float(weights.sum() - sum(parts.values()))
+    }

@@ -63,8 +63,7 @@ def additive_scores(
 
 def _compared(query: Tensor, key: Tensor, vector: Tensor) -> Tensor:
     """v · tanh(q + k) of projected queries (B,T,A) and keys (B,S,A): every pair, (B,T,S)."""
-    total = query[..., :, None, :] + key[..., None, :, :]
-    return total.tanh_() @ vector
+    return torch.tanh(query[..., :, None, :] + key[..., None, :, :]) @ vector
 
 
 def masked_softmax(scores: Tensor, mask: Tensor | None = None) -> Tensor:

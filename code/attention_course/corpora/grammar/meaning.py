@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from itertools import chain
 from importlib.resources import files
+from itertools import chain
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -17,10 +17,6 @@ Combination = tuple[str, str]  # adjective, noun
 
 #: Pronouns by their English subject form, and their person: 0 to 2 singular, 3 to 5 plural.
 PRONOUNS = {"i": 0, "you": 1, "he": 2, "she": 2, "it": 2, "who": 2, "we": 3, "they": 5}
-
-#: Determiners that stand with nouns in the plural only, or in the singular only.
-PLURAL_ONLY = ("two", "three", "four", "five", "many")
-SINGULAR_ONLY = ("a",)
 
 
 class Thing(NamedTuple):
@@ -54,8 +50,7 @@ class Clause(NamedTuple):
     (two are joined by `link`, "and" or "but"), `noun` (a student) or `phrases` (in the house);
     verb "there" says that the subject exists. No subject: that of the clause before. negation:
     "", "not", "never". modal: "", "want", "can", "must". frequency: "often" stands before an
-    English verb; manner: "well" after it;
-    time: "today", "in the morning", last of all.
+    English verb; manner: "well" after it; time: "today", "in the morning", last of all.
     """
 
     subject: tuple[Thing, ...]
