@@ -1,4 +1,4 @@
-"""What Keras's Bahdanau decoder is measured against: the same layers in the loop that tutorials write.
+"""What Keras's Bahdanau decoder is measured against: the same layers in the loop of a tutorial.
 
 Python's loop over the target, so that `tf.function` unrolls it, and compiles anew for each length:
 at each step an embedding, the keys projected anew, softmax, a sum of products, one step of the GRU,
@@ -10,8 +10,8 @@ clipping and Adam, so that the loop is all in which they differ.
 import os
 
 # TensorFlow reads these when it is imported.
-for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-    os.environ.setdefault(name, os.environ.get("OMP_NUM_THREADS", "1"))
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
 
 from collections.abc import Callable, Iterator, Sequence
 

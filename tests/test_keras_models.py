@@ -7,13 +7,19 @@ import tensorflow as tf
 
 from attention_course.corpora.batching import Batch
 from attention_course.decoding import greedy
-from attention_course.keras.attention import Attention, GeneralScore
+from attention_course.keras.attention import (
+    AdditiveScore,
+    Attention,
+    AttentionPooling,
+    GeneralScore,
+)
+from attention_course.keras.bahdanau import BahdanauSeq2Seq
 from attention_course.keras.losses import masked_cross_entropy
 from attention_course.keras.recurrent import GRU, LSTM, Bidirectional
 from attention_course.keras.seq2seq import AttentionSeq2Seq, Seq2Seq
 from attention_course.keras.training import make_train_step
 from attention_course.keras.weights import from_arrays, to_arrays
-from attention_course.schedules import linear_schedule
+from attention_course.schedules import linear_schedule, linear_truth
 from attention_course.scratch.attention import Attention as ScratchAttention
 
 MASK = np.array([[True, True, False], [True, False, False]])
@@ -91,6 +97,45 @@ def test_a_general_score_refuses_inputs_of_another_dtype():
     assert GeneralScore(4, 4, dtype="float64")(query, key).dtype == "float64"
     with pytest.raises(TypeError, match="weight must have the dtype of query, float64, got float"):
         GeneralScore(4, 4)(query, key)
+
+
+def test_additive_layers_refuse_inputs_of_another_dtype():
+    query, key, _ = lookup("float64")
+    sizes = (4, 4, 3)
+    assert AdditiveScore(*sizes, dtype="float64")(query, key).dtype == "float64"
+    single = AdditiveScore(*sizes)
+    for call in (single, lambda query, key: single.compare(query, single.project(key))):
+        with pytest.raises(TypeError, match="must have the dtype of .*, float64, got float32"):
+            call(query, key)
+    with pytest.raises(TypeError, match="key_weight must have the dtype of value, float64"):
+        AttentionPooling(4, 3)(key)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+def test_an_additive_score_that_projects_the_keys_once_gives_the_same(dtype):
+    score = AdditiveScore(4, 4, 5, dtype=dtype)
+    query, key, _ = lookup(score.compute_dtype)
+    scores = score(query, key)
+    np.testing.assert_array_equal(score.compare(query, score.project(key)), scores)
+    assert scores.shape == (2, 3, 5) and scores.dtype == score.compute_dtype
+    assert score.vector.dtype == "float32"
+
+
+def test_a_weight_s_gradient_is_one_product_for_all_rows():
+    """`tf.matmul` of (B,T,in) and (in,out) makes its gradient (B,in,out) first, then adds it up."""
+    score, pooling = AdditiveScore(6, 8, 7), AttentionPooling(8, 7)
+    query, key = tf.ones((3, 4, 6)), tf.ones((3, 5, 8))
+
+    @tf.function
+    def gradients() -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(score(query, key)) + tf.reduce_sum(pooling(key)[0])
+        variables = [v.value for v in (*score.variables, *pooling.variables)]
+        return tape.gradient(total, variables)
+
+    graph = gradients.get_concrete_function().graph
+    made = {tuple(output.shape) for op in graph.get_operations() for output in op.outputs}
+    assert (8, 7) in made and not made & {(3, 6, 7), (3, 8, 7)}
 
 
 def test_a_general_score_in_mixed_precision_learns_in_float32_and_counts_in_float16():
@@ -177,6 +222,48 @@ def test_a_batch_is_learned_by_heart_and_decoded_and_compiled_at_most_twice(monk
         state = model.start(batch.source, batch.source_lengths)
         said = greedy(model.step, state, len(batch.source), sos=0, eos=1, max_length=6)
         assert said == batch.source.tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("truth", [None, linear_truth(1, 0.05)], ids=["told", "own words"])
+def test_bahdanau_learns_by_heart_and_is_compiled_once_for_all_shapes(monkeypatch, truth):
+    """Rows, source and target lengths change one after the other, and none compiles it anew."""
+    model = BahdanauSeq2Seq(8, 8, 8, 32)
+    traces, traced = [], model.decode
+    monkeypatch.setattr(model, "decode", lambda *a: traces.append(1) or traced(*a))
+    shapes = [(6, 3), (5, 3), (5, 4), (4, 4), (4, 2)]
+    batches = [copy_batch(rows, size, rows) for rows, size in shapes]
+    train_step = make_train_step(model, 0.01, truth=truth)
+    losses = [train_step(batch) for _ in range(80) for batch in batches]
+    assert losses[-1] < 0.1 < 1.5 < losses[0]
+    assert len(traces) == 1, f"the training step was compiled {len(traces)} times"
+    for batch in batches:
+        state = model.start(batch.source, batch.source_lengths)
+        said = greedy(model.step, state, len(batch.source), sos=0, eos=1, max_length=6)
+        assert said == batch.source.tolist()
+    assert len(traces) == 2, "decoding was compiled more than once"
+
+
+def count_loops_and_products(function: tf.types.experimental.ConcreteFunction) -> tuple[int, int]:
+    """While-loops, and products anywhere in them and around them."""
+    definition = function.graph.as_graph_def()
+    nodes = [*definition.node, *(n for f in definition.library.function for n in f.node_def)]
+    kinds = [node.op for node in nodes]
+    return sum(kind.endswith("While") for kind in kinds), kinds.count("MatMul")
+
+
+def test_the_loop_is_compiled_not_unrolled_and_truth_costs_nothing_where_it_is_not_asked_for():
+    model = BahdanauSeq2Seq(8, 8, 3, 4, bidirectional=False)
+    memory, state = model.encode(*map(tf.constant, ([[1, 2], [3, 4]], [2, 2])))
+
+    def compiled(size: int, *truth: tf.Tensor) -> tf.types.experimental.ConcreteFunction:
+        function = tf.function(lambda ids, *truth: model.decode(ids, memory, state, *truth)[0])
+        return function.get_concrete_function(tf.zeros((2, size), tf.int32), *truth)
+
+    short, long = (count_loops_and_products(compiled(size)) for size in (2, 9))
+    # Context and state into the GRU, the query, v; the readout's is the fifth, outside the loop.
+    assert short == long == (1, 5)
+    assert count_loops_and_products(compiled(2, tf.ones((2, 2), tf.bool))) == (1, 6)
 
 
 def test_train_step_refuses_impossible_arguments():

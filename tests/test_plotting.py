@@ -76,9 +76,9 @@ WEIGHTS = np.array([[0.5, 0.3, 0.1, 0.1], [0.1, 0.2, 0.5, 0.2], [0.0, 0.0, 0.3, 
 DATE, ISO = "Thursday, September 23, 2024 ", [*"2024-09-23", "<eos>"]
 LONG = (
     ["she", "does", "not", "give", "it", "to", "us", ".", "<eos>"],
-    ["elle", "ne", "nous", "le", "donne", "pas", "."],
+    ["elle", "ne", "nous", "le", "donne", "pas", ".", "<eos>"],
 )
-LONG_WEIGHTS = {"a": np.full((7, 9), 1 / 9), "b": np.eye(7, 9)}
+LONG_WEIGHTS = {"a": np.full((8, 9), 1 / 9), "b": np.eye(8, 9)}
 DATE_WEIGHTS = np.full((len(ISO), len(DATE)), 1 / len(DATE))
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from attention_course.scratch.attention import AdditiveScore, AttentionPooling
+from attention_course.scratch.bahdanau import BahdanauSeq2Seq
 from attention_course.scratch.functional import softmax, softmax_backward
 from attention_course.scratch.layers import Embedding, Layer, Linear
 from attention_course.scratch.losses import masked_cross_entropy
@@ -157,6 +159,34 @@ def test_none_stands_for_a_zero_gradient(kind, both_ways):
         np.testing.assert_array_equal(shorter, expected)
 
 
+def test_additive_score():
+    rng = np.random.default_rng(10)
+    layer = AdditiveScore(D, 5, H, dtype=np.float64)
+    query, key = rng.standard_normal((B, 3, D)), rng.standard_normal((B, S, 5))
+    dscores = rng.standard_normal((B, 3, S))
+    layer.forward(query, key)
+    dquery, dkey = layer.backward(dscores)
+    check(
+        lambda: (layer.forward(query, key) * dscores).sum(),
+        {"query": (query, dquery), "key": (key, dkey)} | of_layer(layer),
+    )
+
+
+@pytest.mark.parametrize("mask", [None, np.arange(S) < LENGTHS[:, None, None]], ids=["all", "some"])
+def test_pooling(mask):
+    rng = np.random.default_rng(11)
+    layer = AttentionPooling(D, H, dtype=np.float64)
+    value, dcontext = rng.standard_normal((B, S, D)), rng.standard_normal((B, D))
+    layer.forward(value, mask)
+    dvalue = layer.backward(dcontext)
+    if mask is not None:
+        assert not dvalue[~mask[:, 0]].any(), "padding must get gradient exactly 0"
+    check(
+        lambda: (layer.forward(value, mask)[0] * dcontext).sum(),
+        {"value": (value, dvalue)} | of_layer(layer),
+    )
+
+
 MODELS = [
     (model, cell, both_ways, "")
     for model in (Seq2Seq, PeekySeq2Seq)
@@ -168,6 +198,10 @@ MODELS += [
     (AttentionSeq2Seq, "gru", False, "dot"),
     (AttentionSeq2Seq, "lstm", False, "scaled_dot"),
     (AttentionSeq2Seq, "lstm", True, "general"),
+    (AttentionSeq2Seq, "gru", True, "additive"),
+    (BahdanauSeq2Seq, "rnn", False, ""),
+    (BahdanauSeq2Seq, "gru", True, ""),
+    (BahdanauSeq2Seq, "lstm", True, ""),
 ]
 
 
@@ -188,3 +222,31 @@ def test_whole_model(model, cell, both_ways, score):
     net.backward(masked_cross_entropy(logits, target_out, mask)[1])
     assert all(grad.any() for grad in net.grads.values()), "a parameter without gradient"
     check(loss, of_layer(net), entries=12)  # each layer's every entry is checked above
+
+
+TRUTH = np.array([[1, 0, 1], [0, 1, 0], [1, 1, 0]], bool)
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("readout", ["linear", "maxout"])
+@pytest.mark.parametrize("truth", [None, TRUTH], ids=["told", "own words"])
+def test_bahdanau(cell, readout, truth):
+    """An own word is a choice: a step as small as ours leaves it as it is."""
+    rng = np.random.default_rng(12)
+    net = BahdanauSeq2Seq(5, 6, D, 4, cell, True, seed=13, dtype=np.float64, readout=readout)
+    source, target_in, target_out = (
+        rng.integers(0, size, (B, steps)) for size, steps in ((5, S), (6, 3), (6, 3))
+    )
+    mask = np.arange(3) < np.array([[3], [1], [2]])
+
+    def loss() -> float:
+        logits = net.forward(source, LENGTHS, target_in, truth)
+        return masked_cross_entropy(logits, target_out, mask)[0]
+
+    logits = net.forward(source, LENGTHS, target_in, truth)
+    if truth is not None:
+        read = np.where(truth[:, 1:], target_in[:, 1:], logits[:, :-1].argmax(axis=-1))
+        assert ((read != target_in[:, 1:]) & mask[:, 1:]).any(), "own words that happen to be right"
+    net.backward(masked_cross_entropy(logits, target_out, mask)[1])
+    assert all(grad.any() for grad in net.grads.values()), "a parameter without gradient"
+    check(loss, of_layer(net), entries=12)
