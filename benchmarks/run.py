@@ -8,7 +8,8 @@ results are asserted before anything is timed. Nothing here is a test: no time i
 
 import os
 
-# NumPy and PyTorch read this when they are imported. Products as small as one step's get slower with two threads.
+# Read by NumPy and PyTorch when they are imported. Products as small as one step's get slower with
+# two threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
@@ -222,12 +223,12 @@ def main() -> None:
     for kind in (LSTM, GRU):
         for ragged in (False, True):
             show(*recurrent(kind, ragged))
+    print(f"one by one: {SAMPLE} dates are timed, and the time multiplied by {DATES // SAMPLE}")
     print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} thread(s): {MODEL}", flush=True)
     for readout in READOUTS:
         for ragged in (False, True):
-            show(*torch_training_step(readout, ragged))
+            show(*torch_training_step(readout, ragged), rounds=(rounds + 1) // 2)
     show(*torch_decoding(), rounds=(rounds + 2) // 3)
-    print(f"one by one: {SAMPLE} dates are timed, and the time multiplied by {DATES // SAMPLE}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from attention_course.pytorch.training import batch_loss, make_train_step
 
 VOCABULARY, EMBED, HIDDEN, B, S = 4000, 128, 256, 64, 20
 PAD, SOS, EOS = 0, 1, 2
-SENTENCES = 256  # to decode
+SENTENCES = 128  # to decode
 MAX_NORM = 5.0
 MODEL = (
     f"additive attention, GRU {HIDDEN}, embedding {EMBED}, vocabulary {VOCABULARY}, {B} × {S}, "

@@ -105,7 +105,7 @@ def test_additive_layers_refuse_inputs_of_another_dtype():
     assert AdditiveScore(*sizes, dtype="float64")(query, key).dtype == "float64"
     single = AdditiveScore(*sizes)
     for call in (single, lambda query, key: single.compare(query, single.project(key))):
-        with pytest.raises(TypeError, match="must have the dtype of .*, float64, got float32"):
+        with pytest.raises(TypeError, match=r"must have the dtype of .*, float64, got float32"):
             call(query, key)
     with pytest.raises(TypeError, match="key_weight must have the dtype of value, float64"):
         AttentionPooling(4, 3)(key)

@@ -402,15 +402,17 @@ def beam_scores_are_the_model_s(code: Framework, readout: str) -> None:
     one = decoding.beam(model.step, model.select, decoder.start(source), B, 1, *sizes)
     assert one == greedily, "a beam of one is greedy decoding"
     found = decoding.beam_hypotheses(model.step, model.select, decoder.start(source), B, 3, *sizes)
-    for b, hypotheses in enumerate(found):
-        for tokens, score, ended in hypotheses:
-            said = [*tokens, EOS] if ended else tokens
-            row = slice(b, b + 1)
-            read = np.array([[SOS, *said[:-1]]])
-            log_probs = log_softmax(decoder.logits(source[row], lengths[row], read))[0]
-            expected = log_probs[range(len(said)), said].mean()
-            message = "a beam's score is not its own: states or memories of other rows?"
-            assert_equal(np.array(score), expected, EXACT, message)
+    rows, hypotheses = zip(*((b, hypothesis) for b in range(B) for hypothesis in found[b]))
+    said = np.full((len(rows), T + 1), EOS)  # sos first; what is left over is padding
+    said[:, 0] = SOS
+    for row, (tokens, _, _) in zip(said, hypotheses):
+        row[1 : len(tokens) + 1] = tokens
+    log_probs = log_softmax(decoder.logits(source[list(rows)], lengths[list(rows)], said[:, :-1]))
+    for row, (tokens, score, ended), answer in zip(said, hypotheses, log_probs):
+        size = len(tokens) + ended
+        expected = answer[range(size), row[1 : size + 1]].mean()
+        message = "a beam's score is not its own: states or memories of other rows?"
+        assert_equal(np.array(score), expected, EXACT, message)
 
 
 # Scheduled sampling.
