@@ -20,7 +20,7 @@ help:
 	@echo 'make lab          open the chapters in JupyterLab'
 	@echo 'make execute      run all notebooks and store their outputs; NOTEBOOK=path runs one'
 	@echo 'make results      run the recorded experiments that are missing; NAME=name runs one'
-	@echo 'make bench        measure speed against a textbook, as ratios (1 to 2 minutes)'
+	@echo 'make bench        measure speed against a textbook, as ratios (5 minutes)'
 	@echo 'make race         training time to 99 %, the textbook and ours (an hour; resumable)'
 	@echo 'make colab-check  run every notebook alone with the versions Colab has (7 GB, Python 3.13)'
 	@echo 'make clean        remove what was built (not .venv)'

@@ -130,6 +130,13 @@ def test_most_negators_and_contrasts_decide_nothing():
     assert sum("but" in r.tokens for r in REVIEWS.train) > 1.4 * len(contrasts)
 
 
+def test_the_first_clause_of_a_contrast_speaks_the_other_way():
+    contrasts = [r for r in EVERY if r.start and r.tokens[r.start - 1] == "but"]
+    for review in contrasts:
+        first = " ".join(review.tokens[: review.start - 1]).split(" . ")[-1].split()
+        assert label_by_rule(first) == 1 - review.label
+
+
 def test_the_verdict_stands_anywhere():
     places = [r.start / len(r.tokens) for r in REVIEWS.test]
     assert min(places) == 0 and max(places) > 0.8 and 0.35 < np.mean(places) < 0.65

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from attention_course import pretrained, results
-from attention_course.corpora.reviews import LabelledBatch, load_reviews
+from attention_course.corpora.reviews import LabelledBatch, Review, load_reviews
 from attention_course.experiments import sentiment
 from attention_course.keras.classifier import (
     POOLINGS,
@@ -234,11 +234,39 @@ def test_accuracy_counts_the_right_side_and_logits_keep_the_order_of_the_reviews
 
 
 def test_accuracy_by_length_counts_every_review_once():
-    reviews = load_reviews().test
-    right = np.array([1.0 if len(r.tokens) <= 25 else -1.0 for r in reviews])
+    reviews, edges = load_reviews().test, (8, 25, 26, 43, 44, 60)
+    lengths = np.array([len(review.tokens) for review in reviews])
+    wrong = np.isin(lengths, edges)  # those that a range might lose to its neighbour
     labels = np.array([review.label for review in reviews])
-    found = sentiment.by_length(right * (2 * labels - 1), reviews)
-    assert found == {"8-25": 1.0, "26-43": 0.0, "44-60": 0.0}
+    found = sentiment.by_length((2 * labels - 1) * np.where(wrong, -1.0, 1.0), reviews)
+    for name, part in zip(found, (lengths <= 25, abs(lengths - 34.5) < 9, lengths >= 44)):
+        assert found[name] == round(1 - wrong[part].mean(), 4) < 1
+    assert set(edges) <= set(lengths) and list(found) == ["8-25", "26-43", "44-60"]
+
+
+def test_weights_are_added_up_by_the_part_that_a_word_plays():
+    tokens = ("so", ".", "it", "was", "not", "very", "good", ".", "then")
+    weights = np.array([1, 2, 4, 8, 16, 32, 64, 128, 0.0])
+    negated = sentiment.by_role(weights, Review(tokens, 0, 6, 4, 2, 7))
+    assert negated == {
+        "before": 12.0,
+        "negator": 16.0,
+        "between": 32.0,
+        "adjective": 64.0,
+        "full stop": 128.0,
+        "elsewhere": 3.0,
+    }
+    plain = sentiment.by_role(weights, Review(tokens, 1, 6, None, 2, 7))
+    assert plain == negated | {"before": 60.0, "negator": 0.0, "between": 0.0}
+
+
+def test_looks_averages_over_negated_and_plain_reviews():
+    vocabulary, reviews = sentiment.review_vocabulary(), load_reviews().test[:12]
+    found = sentiment.looks(Classifier(len(vocabulary), 4, 3), reviews, vocabulary)
+    assert found.keys() == {"negated", "plain"}
+    for kind in found.values():
+        assert sum(kind.values()) == pytest.approx(1, abs=1e-3)
+    assert found["plain"]["negator"] == 0 < found["negated"]["negator"]
 
 
 def test_the_shipped_classifier_is_as_right_as_recorded():
