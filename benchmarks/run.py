@@ -223,17 +223,18 @@ def main() -> None:
     for kind in (LSTM, GRU):
         for ragged in (False, True):
             show(*recurrent(kind, ragged))
-    import keras_decoder  # here, since it loads TensorFlow and sets its threads before
-
-    print(f"Keras: {keras_decoder.MODEL}", flush=True)
-    for jobs in keras_decoder.keras_training_steps():
-        show(*jobs)
     print(f"one by one: {SAMPLE} dates are timed, and the time multiplied by {DATES // SAMPLE}")
     print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} thread(s): {MODEL}", flush=True)
     for readout in READOUTS:
         for ragged in (False, True):
             show(*torch_training_step(readout, ragged), rounds=(rounds + 1) // 2)
     show(*torch_decoding(), rounds=(rounds + 2) // 3)
+
+    import keras_decoder  # here, since it loads TensorFlow and sets its threads before
+
+    print(f"Keras: {keras_decoder.MODEL}", flush=True)
+    for jobs in keras_decoder.keras_training_steps():
+        show(*jobs, rounds=(rounds + 1) // 2)
 
 
 if __name__ == "__main__":
