@@ -550,7 +550,7 @@ def test_five_updates_with_adam_give_the_same_losses(compiled, case, options, to
 def test_training_on_own_words_walks_the_same_path(compiled):
     """From truth alone to 3 of 10, with the same coins; and other coins give other losses."""
     losses, weights, case = {}, {}, BAHDANAU[0]
-    for name, seed in (("pytorch", 5), ("keras", 5), ("pytorch", 6)):
+    for name, seed in (("pytorch", 5), ("scratch", 5), ("keras", 5), ("pytorch", 6)):
         code = FRAMEWORKS[name]
         model = code.model(case)
         code.weights.from_arrays(model, draw(shapes(case)))
@@ -558,8 +558,9 @@ def test_training_on_own_words_walks_the_same_path(compiled):
         train_step = code.make_train_step(model, 0.02, 1e9, truth=truth, seed=seed)
         losses[name, seed] = [train_step(ragged_batch(i, extra=i % 2)) for i in range(4)]
         weights[name, seed] = code.weights.to_arrays(model)
-    assert_equal("losses", losses["keras", 5], np.array(losses["pytorch", 5]))
-    assert_all_equal(weights["keras", 5], weights["pytorch", 5])
+    for name in ("scratch", "keras"):
+        assert_equal("losses", losses[name, 5], np.array(losses["pytorch", 5]))
+        assert_all_equal(weights[name, 5], weights["pytorch", 5])
     assert abs(losses["pytorch", 5][-1] - losses["pytorch", 6][-1]) > 1e-6
 
 

@@ -63,6 +63,26 @@ def check_mask(kind: type, mask: Any, scores: Shape) -> None:
         )
 
 
+def check_truth(kind: type, truth: Any, target_in: Any) -> None:
+    """Raise unless `truth`, if given, is a boolean `kind` (B,T) like `target_in`."""
+    if truth is None:
+        return
+    if not isinstance(truth, kind) or "bool" not in _text(truth.dtype):
+        given = _text(truth.dtype) if isinstance(truth, kind) else type(truth).__name__
+        raise TypeError(
+            f"truth must be a bool {kind.__name__}, True = read the true token, got {given}"
+        )
+    wanted, shape = shape_of(target_in), shape_of(truth)
+    if len(shape) != 2:
+        raise ValueError(f"truth must be (B,T) = {wanted} like target_in, got shape {shape}")
+    for axis, size, given in zip("BT", wanted, shape):
+        if not _equal(given, size):
+            raise ValueError(
+                f"truth: axis {axis} must have size {size}, got {given}; "
+                f"expected (B,T) = {wanted} like target_in, got shape {shape}"
+            )
+
+
 def check_score(score: str, bidirectional: bool) -> None:
     """Raise unless `score` is known and suits the encoder."""
     if score not in SCORES:

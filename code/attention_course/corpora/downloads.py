@@ -79,6 +79,13 @@ def load(
     return _checked(path, str(path), read, known_hash, remedy)
 
 
+def cache_folder() -> Path:
+    """Where fetched files are kept; it need not exist yet."""
+    import pooch
+
+    return Path(pooch.os_cache("attention-course"))
+
+
 def text_lines(content: bytes) -> list[str]:
     """Lines of UTF-8 text, without their ends; raises DataError, naming the line, for other bytes.
 
@@ -123,7 +130,7 @@ def _retrieve(file: str, url: str, read: Callable[[Path], T], known_hash: str | 
         _stream(file, url, temporary)
         _checked(Path(temporary), url, read, known_hash, remedy)
 
-    place = Path(pooch.os_cache("attention-course")) / file
+    place = cache_folder() / file
     try:
         return Path(pooch.retrieve(url, known_hash, place.name, place.parent, downloader=download))
     except requests.RequestException as error:  # before OSError, which it is too

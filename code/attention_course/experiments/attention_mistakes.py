@@ -57,7 +57,7 @@ def run(settings: Settings) -> Outcome:
     model, _ = dates_attention.build(settings, task)
     attention = model.attention
     attention.attention_weight = MISTAKES[settings["mistake"]](attention.attention_weight.score)
-    unseen = task.dates.validation[: settings["fixed"]["watched"]]
+    unseen = task.corpus.validation[: settings["fixed"]["watched"]]
     batch = make_batch(
         [source_vocab.encode(p.source) for p in unseen],
         [target_vocab.encode(p.target) for p in unseen],

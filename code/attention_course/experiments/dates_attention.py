@@ -7,14 +7,15 @@ linear fall of the learning rate. Its peak is tried at two heights for each.
 from collections.abc import Callable
 from typing import Any
 
-from attention_course.experiments.converting import Task, convert, curve_of, load_task
+from attention_course.experiments.converting import convert, load_task
 from attention_course.experiments.runner import Outcome, to_ship
+from attention_course.experiments.task import Task, train_watched
 from attention_course.metrics import exact_match
 from attention_course.results import Settings
 from attention_course.schedules import linear_schedule
 from attention_course.scratch.seq2seq import AttentionSeq2Seq, PeekySeq2Seq, Seq2Seq
 from attention_course.scratch.training import make_train_step
-from attention_course.training import Metrics, fit
+from attention_course.training import Metrics
 
 TOLD_APART_BY = ("model", "learning_rate", "seed")
 MODELS = {
@@ -61,14 +62,14 @@ def run(settings: Settings) -> Outcome:
         said = convert(model, [p.source for p in pairs], *task.vocabularies)
         return exact_match(said, [p.target for p in pairs])
 
-    watched = task.dates.validation[: settings["fixed"]["watched"]]
+    watched = task.corpus.validation[: settings["fixed"]["watched"]]
     curve = train(model, settings, task, lambda: {"exact": exact(watched)})
-    metrics = {"validation": curve[-1]["exact"], "test": round(exact(task.dates.test), 4)}
+    metrics = {"validation": curve[-1]["exact"], "test": round(exact(task.corpus.test), 4)}
     shipped = None
     if SHIPPED.items() <= settings.items():
         roles = {"source": task.source_vocab, "target": task.target_vocab}
         shipped = {"dates": to_ship(model, sizes, roles)}
-        metrics["test_200_shipped"] = exact(task.dates.test[:200])
+        metrics["test_200_shipped"] = exact(task.corpus.test[:200])
     return Outcome(metrics, curve, shipped)
 
 
@@ -85,12 +86,5 @@ def train(
 ) -> list[dict[str, Any]]:
     """Train as the settings say; the curve of what `evaluate` saw on the way."""
     rate = linear_schedule(settings["learning_rate"], settings["steps"], settings["warmup"])
-    history = fit(
-        make_train_step(model, rate),
-        task.batches(settings["batch_size"], 1000 + settings["seed"]),
-        settings["steps"],
-        evaluate=evaluate,
-        evaluate_every=settings["evaluate_every"],
-        progress=False,
-    )
-    return curve_of(history)
+    batches = task.batches(settings["batch_size"], 1000 + settings["seed"])
+    return train_watched(make_train_step(model, rate), batches, settings, evaluate)

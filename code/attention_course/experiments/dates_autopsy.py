@@ -14,14 +14,14 @@ import numpy as np
 from attention_course.corpora.batching import Batch
 from attention_course.corpora.dates import DatePair
 from attention_course.corpora.vocabulary import Vocabulary
-from attention_course.experiments.converting import convert, curve_of, load_task
+from attention_course.experiments.converting import convert, load_task
 from attention_course.experiments.copying import MODELS
 from attention_course.experiments.runner import Outcome
+from attention_course.experiments.task import train_watched
 from attention_course.metrics import exact_match
 from attention_course.results import Settings
 from attention_course.scratch.seq2seq import Seq2Seq
 from attention_course.scratch.training import make_train_step
-from attention_course.training import fit
 
 TOLD_APART_BY = ("model", "learning_rate", "embedding_scale", "blanks", "seed")
 SEEDS = (0, 1, 2)
@@ -66,17 +66,14 @@ def run(settings: Settings) -> Outcome:
     model = build(settings, *vocabularies)
     pad = task.source_vocab.pad
     read = partial(blanks_first, pad=pad) if settings["blanks"] else None
-    test = task.dates.validation[: settings["fixed"]["tested"]]
+    test = task.corpus.validation[: settings["fixed"]["tested"]]
     stream = task.batches(settings["batch_size"], 1000 + settings["seed"])
-    history = fit(
+    curve = train_watched(
         make_train_step(model, settings["learning_rate"]),
         map(read, stream) if read else stream,
-        settings["steps"],
-        evaluate=lambda: look(model, test, *vocabularies, read),
-        evaluate_every=settings["evaluate_every"],
-        progress=False,
+        settings,
+        lambda: look(model, test, *vocabularies, read),
     )
-    curve = curve_of(history)
     said = convert(model, [p.source for p in test[:6]], *vocabularies, read)
     examples = [[p.source, p.target, a] for p, a in zip(test[:6], said, strict=True)]
     return Outcome({**curve[-1], "examples": examples}, curve)

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from attention_course.corpora.grammar.french import detokenize_french
 from attention_course.corpora.translation import Pair
-from attention_course.experiments.converting import curve_of
 from attention_course.experiments.runner import Outcome, to_ship
+from attention_course.experiments.task import Task, train_watched
 from attention_course.experiments.translating import (
-    Task,
+    SPLITS,
+    count_parameters,
     error_rates,
     fingerprint,
     load_task,
@@ -34,11 +35,9 @@ from attention_course.pytorch.seq2seq import Memory, Seq2Seq
 from attention_course.pytorch.training import make_train_step
 from attention_course.results import Settings
 from attention_course.schedules import linear_schedule
-from attention_course.training import fit
 
 TOLD_APART_BY = ("model", "size", "seed")
 SEEDS = (0, 1, 2)
-SPLITS = ("test", "combinations", "longer")
 RUNS = (
     ("bahdanau", 30000),
     ("decoder_context", 30000),
@@ -128,23 +127,17 @@ def run(settings: Settings) -> Outcome:
         return text_scores(said, watched, detokenize_french)
 
     rate = linear_schedule(settings["learning_rate"], settings["steps"], settings["warmup"])
-    history = fit(
-        make_train_step(model, rate),
-        task.batches(settings["batch_size"], 1000 + settings["seed"]),
-        settings["steps"],
-        evaluate=look,
-        evaluate_every=settings["evaluate_every"],
-        progress=False,
-    )
+    batches = task.batches(settings["batch_size"], 1000 + settings["seed"])
+    curve = train_watched(make_train_step(model, rate), batches, settings, look)
     metrics: dict[str, Any] = {"corpus": fingerprint(task.corpus)}
-    metrics["parameters"] = sum(p.numel() for p in model.parameters())
+    metrics["parameters"] = count_parameters(model)
     metrics |= {split: scores(model, task, split) for split in SPLITS}
     shipped = None
     if SHIPPED.items() <= settings.items():
         roles = {"source": task.source_vocab, "target": task.target_vocab}
         shipped = {"english_french": to_ship(model, sizes, roles, weights)}
         metrics["test_200_shipped"] = scores(model, task, "test", 200)["exact"]
-    return Outcome(metrics, curve_of(history), shipped)
+    return Outcome(metrics, curve, shipped)
 
 
 def build(settings: Settings, task: Task) -> tuple[Seq2Seq, dict[str, Any]]:

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 
 from attention_course.corpora.batching import bucketed_batches
+from attention_course.corpora.downloads import cache_folder
 from attention_course.corpora.multi30k import load_multi30k
 from attention_course.corpora.tokenizers import join_french, tokenize_french, tokenize_words
 from attention_course.corpora.vocabulary import Vocabulary
 from attention_course.experiments.runner import Outcome, write_whole
-from attention_course.experiments.translating import source_batch, translate
+from attention_course.experiments.translating import count_parameters, source_batch, translate
 from attention_course.metrics import bleu
 from attention_course.pytorch.bahdanau import BahdanauSeq2Seq
 from attention_course.pytorch.training import make_train_step
@@ -101,9 +102,7 @@ def learn_or_load(
 
 def cached(settings: Settings) -> Path:
     """Where the trained weights lie, beside the downloaded corpora: too large to ship."""
-    from pooch import os_cache
-
-    return os_cache("attention-course") / f"multi30k-{settings_hash(settings)[:16]}.npz"
+    return cache_folder() / f"multi30k-{settings_hash(settings)}.npz"
 
 
 def learn(
@@ -120,7 +119,6 @@ def learn(
     steps = settings["epochs"] * an_epoch
     rate = linear_schedule(settings["learning_rate"], steps, settings["warmup"])
     batches = bucketed_batches(ids, settings["batch_size"], *vocabularies, seed=settings["seed"])
-
     begin = perf_counter()
 
     def look() -> dict[str, float]:
@@ -168,8 +166,3 @@ def maps(
         weights = model.alignment(batch.source, batch.source_lengths, read)[0, :-1]
         found.append({"source": source, "target": said, "weights": weights.round(3).tolist()})
     return found
-
-
-def count_parameters(model: torch.nn.Module) -> int:
-    """Numbers that training changes."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -12,10 +12,10 @@ import torch
 
 from attention_course.corpora.grammar.french import detokenize_french
 from attention_course.corpora.translation import Pair
-from attention_course.experiments.converting import curve_of
 from attention_course.experiments.runner import Outcome
+from attention_course.experiments.task import Task, train_watched
 from attention_course.experiments.translating import (
-    Task,
+    SPLITS,
     fingerprint,
     load_task,
     pair_batch,
@@ -31,12 +31,10 @@ from attention_course.schedules import (
     linear_schedule,
     linear_truth,
 )
-from attention_course.training import fit
 
 TOLD_APART_BY = ("schedule", "seed")
 SEEDS = (0, 1, 2)
 STEPS = 800
-SPLITS = ("test", "combinations", "longer")
 SCHEDULES = {
     "none": None,
     "linear": {"k": 1.0, "c": 0.5 / STEPS, "epsilon": 0.5},
@@ -73,13 +71,11 @@ def run(settings: Settings) -> Outcome:
     truth = settings["truth"] and MAKERS[settings["schedule"]](**settings["truth"])
     rate = linear_schedule(settings["learning_rate"], settings["steps"], settings["warmup"])
     watched = task.corpus.validation[: settings["fixed"]["watched"]]
-    history = fit(
+    curve = train_watched(
         make_train_step(model, rate, truth=truth, seed=2000 + settings["seed"]),
         task.batches(settings["batch_size"], 1000 + settings["seed"]),
-        settings["steps"],
-        evaluate=lambda: decoded(model, task, watched),
-        evaluate_every=settings["evaluate_every"],
-        progress=False,
+        settings,
+        lambda: decoded(model, task, watched),
     )
     metrics: dict[str, Any] = {"corpus": fingerprint(task.corpus)}
     metrics |= {split: decoded(model, task, getattr(task.corpus, split)) for split in SPLITS}
@@ -87,7 +83,7 @@ def run(settings: Settings) -> Outcome:
         "as they should be": tokens_right(model, task, slip=False),
         "after a slip": tokens_right(model, task, slip=True),
     }
-    return Outcome(metrics, curve_of(history))
+    return Outcome(metrics, curve)
 
 
 def decoded(model: BahdanauSeq2Seq, task: Task, pairs: Sequence[Pair]) -> dict[str, float]:

@@ -1,47 +1,28 @@
 """Sentences in, sentences out: what the translation experiments and Chapter 3 share."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+from torch import nn
 
 from attention_course.alignment import alignment_error_rate, links_of
-from attention_course.corpora.batching import Batch, bucketed_batches, make_batch
+from attention_course.corpora.batching import Batch, make_batch
 from attention_course.corpora.translation import Pair, Translation, load_translation
 from attention_course.corpora.vocabulary import Vocabulary
 from attention_course.decoding import beam, greedy
+from attention_course.experiments.task import Task, make_task
 from attention_course.metrics import bleu, chrf, exact_match
 
+SPLITS = ("test", "combinations", "longer")  # on which a translator is judged
 Tokens = Sequence[str]
-
-
-class Task(NamedTuple):
-    """Sentence pairs, and vocabularies made of those for training."""
-
-    corpus: Translation
-    train: Sequence[Pair]
-    source_vocab: Vocabulary
-    target_vocab: Vocabulary
-
-    @property
-    def vocabularies(self) -> tuple[Vocabulary, Vocabulary]:
-        """Of source and target."""
-        return self.source_vocab, self.target_vocab
-
-    def batches(self, batch_size: int, seed: int) -> Iterator[Batch]:
-        """An endless stream for training, in which lengths differ little within a batch."""
-        source, target = (vocabulary.encode for vocabulary in self.vocabularies)
-        ids = [(source(pair.source), target(pair.target)) for pair in self.train]
-        return bucketed_batches(ids, batch_size, *self.vocabularies, seed=seed)
 
 
 def load_task(language: str, size: int | None = None) -> Task:
     """The corpus and the first `size` sentences for training (all if None)."""
     corpus = load_translation(language)
-    train = corpus.train[:size]
-    sides = zip(*((pair.source, pair.target) for pair in train))
-    return Task(corpus, train, *map(Vocabulary.from_sequences, sides))
+    return make_task(corpus, corpus.train[:size])
 
 
 def fingerprint(corpus: Translation) -> str:
@@ -131,3 +112,8 @@ def _links(
         links_of(seen, source_length=source, target_length=target, shift=shift)
         for seen, source, target in zip(weights, sources, targets, strict=True)
     ]
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Numbers of a PyTorch model that training changes."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from attention_course.axes import check_truth
 from attention_course.keras.attention import (
     AdditiveScore,
     Attention,
@@ -84,6 +85,7 @@ class BahdanauSeq2Seq(Seq2Seq):
         size = words.size()
         if truth is not None:
             truth = tf.convert_to_tensor(truth)
+            check_truth(tf.Tensor, truth, target_in)
             doubted = ~tf.concat([tf.reduce_all(truth[:, 1:], axis=0), [True]], axis=0)  # after t
 
         def step(t: tf.Tensor, state: State, said: tf.Tensor, steps: Steps) -> tuple:

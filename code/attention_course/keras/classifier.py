@@ -18,7 +18,7 @@ from attention_course.keras.layers import linear
 from attention_course.keras.masks import padding_mask
 from attention_course.keras.recurrent import check_lengths
 from attention_course.keras.seq2seq import Encoder
-from attention_course.keras.training import Adam, clip_global_norm
+from attention_course.keras.training import Adam, clipped_gradients
 
 POOLINGS = ("attention", "mean", "last")
 
@@ -117,9 +117,7 @@ def make_classifier_step(
     def update(source: tf.Tensor, lengths: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             loss = classification_loss(model, source, lengths, labels)
-        # An embedding's gradient arrives as rows with indices, which may repeat.
-        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
-        optimizer.apply(clip_global_norm(gradients, max_norm))
+        optimizer.apply(clipped_gradients(tape, loss, variables, max_norm))
         return loss
 
     def train_step(batch: LabelledBatch) -> float:

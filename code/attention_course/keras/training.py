@@ -75,6 +75,16 @@ def clip_global_norm(gradients: Sequence[tf.Tensor], max_norm: float) -> list[tf
     return [gradient * scale for gradient in gradients]
 
 
+def clipped_gradients(
+    tape: tf.GradientTape, loss: tf.Tensor, variables: Sequence[keras.Variable], max_norm: float
+) -> list[tf.Tensor]:
+    """∂loss/∂variable for each variable, of a common norm of at most `max_norm`."""
+    # An embedding's gradient arrives as rows with indices, which may repeat: the norm needs their
+    # sums.
+    gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
+    return clip_global_norm(gradients, max_norm)
+
+
 def make_train_step(
     model: keras.Model,
     learning_rate: float | Schedule = 1e-3,
@@ -101,10 +111,7 @@ def make_train_step(
     def update(*arrays: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             loss = _loss(model, *arrays)
-        # An embedding's gradient arrives as rows with indices, which may repeat: the norm needs
-        # their sums.
-        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
-        optimizer.apply(clip_global_norm(gradients, max_norm))
+        optimizer.apply(clipped_gradients(tape, loss, variables, max_norm))
         return loss
 
     def train_step(batch: Batch) -> float:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from attention_course.axes import check_truth
 from attention_course.pytorch.attention import (
     AdditiveScore,
     Attention,
@@ -83,7 +84,7 @@ class BahdanauSeq2Seq(Seq2Seq):
         reads not the token of `target_in` but the one it found most probable a step before; the
         first token is always the given one.
         """
-        _check_truth(truth, target_in)
+        check_truth(Tensor, truth, target_in)
         steps = []
         for t, word in enumerate(self._embed(target_in).split(1, dim=1)):
             if truth is not None and t > 0 and not truth[:, t].all():
@@ -118,16 +119,3 @@ class BahdanauSeq2Seq(Seq2Seq):
             pairs = self.maxout(torch.cat([before, context, word], dim=-1)).unflatten(-1, (-1, 2))
             inputs = pairs.amax(dim=-1)
         return self.decoder.readout(self.dropout(inputs))
-
-
-def _check_truth(truth: Tensor | None, target_in: Tensor) -> None:
-    if truth is None:
-        return
-    if not isinstance(truth, Tensor) or truth.dtype != torch.bool:
-        given = truth.dtype if isinstance(truth, Tensor) else type(truth).__name__
-        raise TypeError(f"truth must be a bool Tensor, True = read the true token, got {given}")
-    if truth.shape != target_in.shape:
-        raise ValueError(
-            f"truth must be (B,T) = {tuple(target_in.shape)} like target_in, got "
-            f"{tuple(truth.shape)}"
-        )

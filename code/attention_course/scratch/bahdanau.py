@@ -4,6 +4,7 @@ from copy import copy
 
 import numpy as np
 
+from attention_course.axes import check_truth
 from attention_course.scratch.attention import (
     AdditiveScore,
     Attention,
@@ -94,8 +95,7 @@ class BahdanauSeq2Seq(Seq2Seq):
         first token is always the given one.
         """
         expect("target_in", target_in, np.integer, B=len(memory.context), T=None)
-        if truth is not None:
-            expect("truth", truth, np.bool_, B=len(target_in), T=target_in.shape[1])
+        check_truth(np.ndarray, truth, target_in)
         read = target_in.copy()
         self._steps, seen = [], []
         for t in range(target_in.shape[1]):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attention_course.schedules import coins
 from attention_course.scratch.losses import masked_cross_entropy
 
 if TYPE_CHECKING:
@@ -78,21 +79,30 @@ def clip_global_norm(grads: Mapping[str, np.ndarray], max_norm: float) -> float:
 
 
 def make_train_step(
-    model: Seq2Seq, learning_rate: float | Schedule = 1e-3, max_norm: float = 5.0
+    model: Seq2Seq,
+    learning_rate: float | Schedule = 1e-3,
+    max_norm: float = 5.0,
+    truth: Schedule | None = None,
+    seed: int = 0,
 ) -> Callable[[Batch], float]:
     """A function that takes a batch, updates `model` once and returns the loss (nats a token).
 
     `learning_rate` is a number, or a function of the step (see `schedules`), which counts from 1.
+    `truth` is the probability, a function of the step too, with which the decoder reads the true
+    token: scheduled sampling, a coin for each token (`seed`). None: it always does.
     """
+    generator = np.random.default_rng(seed)
     rate = learning_rate if callable(learning_rate) else lambda step: learning_rate
     optimizer = Adam(model.params)
 
     def train_step(batch: Batch) -> float:
-        logits = model.forward(batch.source, batch.source_lengths, batch.target_in)
+        step = optimizer.steps + 1
+        reads = () if truth is None else (coins(generator, batch.target_in.shape, truth(step)),)
+        logits = model.forward(batch.source, batch.source_lengths, batch.target_in, *reads)
         loss, dlogits = masked_cross_entropy(logits, batch.target_out, batch.target_mask)
         model.backward(dlogits)
         clip_global_norm(model.grads, max_norm)
-        optimizer.learning_rate = rate(optimizer.steps + 1)
+        optimizer.learning_rate = rate(step)
         optimizer.step(model.grads)
         return loss
 
