@@ -9,6 +9,8 @@ from typing import Any
 
 Shape = tuple[int | None, ...]
 SCORES = ("dot", "scaled_dot", "general", "additive")
+LUONG_SCORES = (*SCORES, "location")
+ATTENTIONS = ("global", "local-m", "local-p")
 
 
 def check_axes(kind: type, **arrays: tuple[Any, str]) -> None:
@@ -83,14 +85,42 @@ def check_truth(kind: type, truth: Any, target_in: Any) -> None:
             )
 
 
-def check_score(score: str, bidirectional: bool) -> None:
-    """Raise unless `score` is known and suits the encoder."""
-    if score not in SCORES:
-        raise ValueError(f"score must be one of {SCORES}, got {score!r}")
-    if bidirectional and score not in ("general", "additive"):
+def check_score(score: str, bidirectional: bool, scores: tuple[str, ...] = SCORES) -> None:
+    """Raise unless `score` is one of `scores` and suits the encoder."""
+    if score not in scores:
+        raise ValueError(f"score must be one of {scores}, got {score!r}")
+    if bidirectional and score in ("dot", "scaled_dot"):
+        suited = " or ".join(f'"{name}"' for name in scores if not name.endswith("dot"))
         raise ValueError(
-            f'score must be "general" or "additive" when bidirectional is True, since keys then '
+            f"score must be {suited} when bidirectional is True, since keys then "
             f"have twice the size of queries; got {score!r}"
+        )
+
+
+def check_option(name: str, given: Any, options: tuple[str, ...]) -> None:
+    """Raise unless the argument `name` is one of `options`."""
+    if given not in options:
+        raise ValueError(f"{name} must be one of {options}, got {given!r}")
+
+
+def check_reach(reach: int) -> None:
+    """Raise unless a window may reach that far to both sides."""
+    if not isinstance(reach, int) or isinstance(reach, bool):
+        raise TypeError(f"reach must be an int, got {type(reach).__name__}")
+    if reach < 1:
+        raise ValueError(f"reach must be 1 or more, got {reach}")
+
+
+def check_places(kind: type, places: Any, steps: Shape) -> None:
+    """Raise unless `places`, a number for each step, is broadcastable to (..., T) = `steps`."""
+    if not isinstance(places, kind):
+        raise TypeError(f"places must be a {kind.__name__}, got {type(places).__name__}")
+    shape = shape_of(places)
+    if len(shape) > len(steps) or any(
+        given not in (1, wanted) for given, wanted in zip(reversed(shape), reversed(steps))
+    ):
+        raise ValueError(
+            f"places must be broadcastable to the steps, (..., T) = {steps}, got shape {shape}"
         )
 
 

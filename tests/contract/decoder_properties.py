@@ -35,8 +35,8 @@ def shapes(readout: str) -> dict[str, tuple[int, ...]]:
     rnn, gates = 2 * HIDDEN + EMBED, 3 * HIDDEN
     named = {"encoder.embedding.weight": (SOURCE_SIZE, EMBED)}
     for prefix, size in (("encoder.rnn.forward", EMBED), ("encoder.rnn.backward", EMBED)):
-        named |= _gru_shapes(prefix, size, gates)
-    named |= _gru_shapes("decoder.rnn", rnn, gates)
+        named |= gru_shapes(prefix, size, gates)
+    named |= gru_shapes("decoder.rnn", rnn, gates)
     named |= {"decoder.embedding.weight": (TARGET_SIZE, EMBED)}
     named |= {"bridge.weight": (2 * HIDDEN, HIDDEN), "bridge.bias": (HIDDEN,)}
     named |= {
@@ -52,7 +52,7 @@ def shapes(readout: str) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _gru_shapes(prefix: str, size: int, gates: int) -> dict[str, tuple[int, ...]]:
+def gru_shapes(prefix: str, size: int, gates: int) -> dict[str, tuple[int, ...]]:
     shapes = {"w_x": (size, gates), "w_h": (HIDDEN, gates), "b_x": (gates,), "b_h": (gates,)}
     return {f"{prefix}.{name}": shape for name, shape in shapes.items()}
 
@@ -187,7 +187,7 @@ def reference(
         powers = np.exp([np.tanh(s @ w + h @ u) @ v for h in annotations])
         alpha = powers / powers.sum()
         context = sum(a * h for a, h in zip(alpha, annotations))
-        before, s = s, _gru(p, np.concatenate([word, context]), s)
+        before, s = s, gru_step(p, np.concatenate([word, context]), s)
         seen = np.concatenate([s, context, word])
         if readout == "maxout":
             both = np.concatenate([before, context, word]) @ p["maxout.weight"] + p["maxout.bias"]
@@ -197,7 +197,7 @@ def reference(
     return np.array(logits), np.array(weights)
 
 
-def _gru(p: Arrays, x: np.ndarray, s: np.ndarray) -> np.ndarray:
+def gru_step(p: Arrays, x: np.ndarray, s: np.ndarray) -> np.ndarray:
     read = np.split(x @ p["decoder.rnn.w_x"] + p["decoder.rnn.b_x"], 3)
     kept = np.split(s @ p["decoder.rnn.w_h"] + p["decoder.rnn.b_h"], 3)
     r, z = (1 / (1 + np.exp(-read[gate] - kept[gate])) for gate in (0, 1))

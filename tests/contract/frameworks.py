@@ -23,7 +23,7 @@ Arrays = dict[str, np.ndarray]
 Make = Callable[..., Any]  # make("GeneralScore", 7, 4): a layer by its name, or its class
 
 # Where a framework's names are looked up.
-MODULES = ("attention", "masks", "seq2seq", "weights", "bahdanau")
+MODULES = ("attention", "masks", "seq2seq", "weights", "bahdanau", "local", "luong")
 INPUTS = ("query", "key", "value")
 
 
@@ -38,7 +38,10 @@ class Framework:
     def owner(self, name: str) -> ModuleType:
         """The module that has the function or class `name`."""
         for file in MODULES:
-            module = import_module(f"attention_course.{self.name}.{file}")
+            try:
+                module = import_module(f"attention_course.{self.name}.{file}")
+            except ModuleNotFoundError:  # rare things are not in every framework
+                continue
             if hasattr(module, name):
                 return module
         raise AttributeError(f"none of {MODULES} in {self.name}/ has {name}")

@@ -8,19 +8,17 @@ which built-ins of the libraries compute the same.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from math import exp, sqrt, tanh
+from math import exp, inf, sqrt, tanh
 from typing import Any, NamedTuple
 
 import built_ins
 import numpy as np
 from frameworks import FRAMEWORKS, Arrays, Framework, Make
-from wrong_on_purpose import PositionScore
-
-from attention_course.scratch.attention import Attention
 
 # All sizes differ, so that a mixed-up axis shows: in the shape, or in a √ of the wrong size.
 B, T, S = 2, 3, 5
 KEY_SIZE, VALUE_SIZE, QUERY_SIZE, SCORE_SIZE = 4, 6, 7, 8
+REACH = 2
 
 
 class Answer(NamedTuple):
@@ -128,8 +126,48 @@ def additive(query: list, keys: list, s: int, parameters: Lists) -> float:
     return sum(v[a] * tanh(sum(x * row[a] for x, row in both)) for a in range(len(v)))
 
 
-def position(query: list, keys: list, s: int, parameters: Lists) -> float:
+def location(query: list, keys: list, s: int, parameters: Lists) -> float:
+    if s >= len(parameters["score.weight"][0]):
+        return -inf
     return sum(q * row[s] for q, row in zip(query, parameters["score.weight"], strict=True))
+
+
+def predicted(query: list, t: int, length: int, parameters: Lists) -> float:
+    """p_t = L · σ(v · tanh(q W)), eq. 9 of Luong et al. 2015."""
+    columns = zip(*parameters["predictor.weight"], strict=True)
+    units = [tanh(sum(q * w for q, w in zip(query, column))) for column in columns]
+    inner = sum(v * u for v, u in zip(parameters["predictor.vector"], units, strict=True))
+    return length / (1 + exp(-inner))
+
+
+def local(center: Callable[[list, int, int, Lists], float], bell: bool) -> Reference:
+    """General attention within REACH of center(query, t, length, parameters), in loops; with the
+    bell curve of eq. 10 over it or not.
+    """
+
+    def attend(inputs: Inputs, parameters: Arrays) -> Answer:
+        lists = {name: array.tolist() for name, array in parameters.items()}
+        full = np.array(inputs.full_mask)
+        off = np.zeros(full.shape)
+        for b, t in np.ndindex(full.shape[:2]):
+            p = center(inputs.query[b, t].tolist(), t, int(full[b, t].sum()), lists)
+            for s in range(full.shape[2]):
+                off[b, t, s] = s - p
+        window = full & (abs(off) <= REACH)
+        answer = reference(general)(
+            Inputs(inputs.query, inputs.key, inputs.value, window), parameters
+        )
+        if not bell:
+            return answer
+        weights = np.array(answer.weights)
+        for place in np.ndindex(weights.shape):
+            weights[place] *= exp(-(off[place] ** 2) / (2 * (REACH / 2) ** 2))
+        context = np.zeros_like(answer.context)
+        for b, t, s in np.ndindex(weights.shape):
+            context[b, t] += weights[b, t, s] * inputs.value[b, s]
+        return Answer(context, weights)
+
+    return attend
 
 
 # Declarations.
@@ -207,20 +245,71 @@ STEPWISE_ADDITIVE = replace(
     ),
     frameworks=("scratch",),
 )
-POSITION = Mechanism(
-    "position",
-    build=lambda make: Attention(make(PositionScore, KEY_SIZE, 2 * S)),
-    reference=reference(position),
-    parameters={"score.weight": (KEY_SIZE, 2 * S)},
+LOCATION = Mechanism(
+    "location",
+    build=lambda make: make("Attention", make("LocationScore", QUERY_SIZE, 2 * S)),
+    scores=lambda code, query, key, weight: code.location_scores(query, key, weight),
+    reference=reference(location),
+    parameters={"score.weight": (QUERY_SIZE, 2 * S)},
+    query_size=QUERY_SIZE,
     fails={
         "permuting_keys_with_values_changes_nothing": "weights did not move with the keys",
         "weights_depend_on_the_keys": "weights ignore the source",
     },
-    frameworks=("scratch",),
+)
+# More words than places: those beyond get no weight, as in the paper. What is behind may be real.
+FEW_PLACES = replace(
+    LOCATION,
+    name="location_of_few_places",
+    build=lambda make: make("Attention", make("LocationScore", QUERY_SIZE, S - 1)),
+    parameters={"score.weight": (QUERY_SIZE, S - 1)},
+    scores=None,
+    fails=LOCATION.fails | {"context_depends_on_the_values": "a value without gradient"},
+)
+LOCAL_M = Mechanism(
+    "local_m",
+    build=lambda make: make("LocalAttention", make("GeneralScore", QUERY_SIZE, KEY_SIZE), REACH),
+    reference=local(lambda query, t, length, lists: t, bell=False),
+    parameters=GENERAL.parameters,
+    query_size=QUERY_SIZE,
+    fails={
+        "permuting_keys_with_values_changes_nothing": "weights did not move with the keys",
+        "one_step_at_a_time_is_the_same": "step",
+        # Those outside of every window play no part; one alone in a window has weight 1.
+        "weights_depend_on_the_keys": "a key without gradient",
+        "weights_depend_on_the_query": "a query without gradient",
+        "context_depends_on_the_values": "a value without gradient",
+    },
+    frameworks=("scratch", "pytorch"),
+)
+LOCAL_P = Mechanism(
+    "local_p",
+    build=lambda make: make(
+        "LocalAttention",
+        make("GeneralScore", QUERY_SIZE, KEY_SIZE),
+        REACH,
+        make("PlacePredictor", QUERY_SIZE, SCORE_SIZE),
+    ),
+    reference=local(predicted, bell=True),
+    parameters=GENERAL.parameters
+    | {"predictor.weight": (QUERY_SIZE, SCORE_SIZE), "predictor.vector": (SCORE_SIZE,)},
+    query_size=QUERY_SIZE,
+    fails={
+        "permuting_keys_with_values_changes_nothing": "weights did not move with the keys",
+        "allowed_rows_sum_to_one": "sum to 1",
+        "context_lies_among_the_allowed_values": "must be an average",
+        "weights_depend_on_the_keys": "a key without gradient",
+        "context_depends_on_the_values": "a value without gradient",
+    },
+    frameworks=("scratch", "pytorch"),
 )
 
 MECHANISMS = {
-    m.name: m for m in (DOT, SCALED_DOT, GENERAL, STEPWISE, ADDITIVE, STEPWISE_ADDITIVE, POSITION)
+    m.name: m
+    for m in (
+        *(DOT, SCALED_DOT, GENERAL, STEPWISE, ADDITIVE, STEPWISE_ADDITIVE),
+        *(LOCATION, FEW_PLACES, LOCAL_M, LOCAL_P),
+    )
 }
 
 

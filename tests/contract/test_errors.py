@@ -95,6 +95,21 @@ BAD = [
     ("decoded(truth=b(2,4))", ValueError, ("truth", "axis T", "(2, 3)", "(2, 4)"), ALL),
     ("decoded(truth=b(2))", ValueError, ("truth", "(2, 3)", "(2,)"), ALL),
     ("decoded(truth=i(2,3))", TypeError, ("truth", "bool", "int64"), ALL),
+    ("location_scores(f(2,3,7), f(2,5,4), f(4,9))", ValueError, ("weight", "d_q", "7", "4"), ALL),
+    ("location_scores(f(2,3,7), i(2,5,4), f(7,9))", TypeError, ("key", "int64"), ALL),
+    ("luong(score='cosine')", ValueError, ("score", "location", "'cosine'"), ALL),
+    (
+        "luong(score='dot', bidirectional=True)",
+        *(ValueError, ("score", '"location"', "bidirectional", "'dot'"), ALL),
+    ),
+    ("luong(attention='local')", ValueError, ("attention", "global", "'local'"), ALL),
+    ("luong(attention='local-p')", ValueError, ("attention", "global", "'local-p'"), KERAS),
+    ("luong(attention='local-p', reach=0)", ValueError, ("reach", "1 or more", "0"), NOT_KERAS),
+    ("LocalAttention(DotScore(), 2.5)", TypeError, ("reach", "int", "float"), NOT_KERAS),
+    ("local(places=array([0, 1]))", ValueError, ("places", "(2, 3)", "(2,)"), NOT_KERAS),
+    ("local(places=[0, 1, 2])", TypeError, ("places", "list"), NOT_KERAS),
+    ("local(b(2,5))", ValueError, ("mask", "(B,1,S)", "(2, 5)"), NOT_KERAS),
+    ("predict(f(2,3,6))", ValueError, ("weight", "d_q", "6", "7"), NOT_KERAS),
     ("Attention().backward(f(2,3,6))", RuntimeError, ("forward",), SCRATCH),
     ("backward(f(2,3,4))", ValueError, ("dcontext", "axis d_v", "6", "4"), SCRATCH),
     ("backward(f(2,3,6,'float64'))", TypeError, ("dcontext", "float32", "float64"), SCRATCH),
@@ -154,6 +169,20 @@ class Names:
 
     def bahdanau(self, hidden: int = 4, **options: Any) -> Any:
         return self.framework.BahdanauSeq2Seq(8, 9, 3, hidden, **options)
+
+    def luong(self, **options: Any) -> Any:
+        return self.framework.LuongSeq2Seq(8, 9, 3, 4, **options)
+
+    def local(self, *mask: Any, **options: Any) -> Any:
+        layer = self.framework.LocalAttention(self.framework.DotScore(), 2)
+        arrays = (self.f(2, 3, 4), self.f(2, 5, 4), self.f(2, 5, 6), *mask)
+        return self.framework.call(layer, *arrays, **options)
+
+    def predict(self, query: Any) -> Any:
+        return self.framework.call(self.framework.PlacePredictor(7, 8), query, self.f(2, 1))
+
+    def array(self, *arguments: Any) -> Any:
+        return self.framework.array(np.array(*arguments))
 
     def decoded(self, truth: Any) -> Any:
         model = self.bahdanau()

@@ -4,21 +4,19 @@ One set-up for all: GRU of 128, an encoder that reads both ways, Adam with a war
 linear fall of the learning rate, the same number of updates whatever the size of the corpus.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from attention_course.corpora.grammar.french import detokenize_french
-from attention_course.corpora.translation import Pair
 from attention_course.experiments.runner import Outcome, to_ship
 from attention_course.experiments.task import Task, train_watched
 from attention_course.experiments.translating import (
     SPLITS,
     count_parameters,
-    error_rates,
     fingerprint,
+    judge,
     load_task,
     text_scores,
     translate,
@@ -131,12 +129,12 @@ def run(settings: Settings) -> Outcome:
     curve = train_watched(make_train_step(model, rate), batches, settings, look)
     metrics: dict[str, Any] = {"corpus": fingerprint(task.corpus)}
     metrics["parameters"] = count_parameters(model)
-    metrics |= {split: scores(model, task, split) for split in SPLITS}
+    metrics |= {split: judge(model, task, split, detokenize_french) for split in SPLITS}
     shipped = None
     if SHIPPED.items() <= settings.items():
         roles = {"source": task.source_vocab, "target": task.target_vocab}
         shipped = {"english_french": to_ship(model, sizes, roles, weights)}
-        metrics["test_200_shipped"] = scores(model, task, "test", 200)["exact"]
+        metrics["test_200_shipped"] = judge(model, task, "test", detokenize_french, 200)["exact"]
     return Outcome(metrics, curve, shipped)
 
 
@@ -147,30 +145,3 @@ def build(settings: Settings, task: Task) -> tuple[Seq2Seq, dict[str, Any]]:
     sizes |= {"cell": "gru", "bidirectional": True}
     torch.manual_seed(settings["seed"])
     return MODELS[settings["model"]](**sizes, seed=settings["seed"]), sizes
-
-
-def scores(
-    model: Seq2Seq, task: Task, split: str, count: int | None = None
-) -> dict[str, float | dict[str, float]]:
-    """Greedy translations of one split (or its first `count` pairs), and with a beam; AER."""
-    pairs = getattr(task.corpus, split)[:count]
-    sources = [pair.source for pair in pairs]
-    said = translate(model, sources, *task.vocabularies)
-    found = text_scores(said, pairs, detokenize_french)
-    found |= by_length(said, pairs)
-    if isinstance(model, BahdanauSeq2Seq):
-        widely = translate(model, sources, *task.vocabularies, beam_size=5)
-        found["beam"] = text_scores(widely, pairs, detokenize_french)
-        found |= error_rates(model, pairs, task)
-    return found
-
-
-def by_length(
-    said: Sequence[Sequence[str]], pairs: Sequence[Pair]
-) -> dict[str, dict[str, list[float]]]:
-    """Share of right translations by source length, with the number of sentences."""
-    right: dict[int, list[bool]] = {}
-    for mine, pair in zip(said, pairs, strict=True):
-        right.setdefault(len(pair.source), []).append(list(mine) == list(pair.target))
-    table = {str(n): [len(r), round(sum(r) / len(r), 4)] for n, r in sorted(right.items())}
-    return {"by_length": table}

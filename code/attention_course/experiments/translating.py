@@ -89,6 +89,32 @@ def text_scores(
     }
 
 
+def judge(
+    model, task: Task, split: str, join: Callable[[Tokens], str], count: int | None = None
+) -> dict[str, Any]:
+    """Greedy translations of one split (or its first `count` pairs); for a model that looks, with a
+    beam of 5 as well, and AER. Exact matches by source length, too.
+    """
+    pairs = getattr(task.corpus, split)[:count]
+    sources = [pair.source for pair in pairs]
+    said = translate(model, sources, *task.vocabularies)
+    found: dict[str, Any] = text_scores(said, pairs, join)
+    found["by_length"] = by_length(said, pairs)
+    if hasattr(model, "attention"):
+        widely = translate(model, sources, *task.vocabularies, beam_size=5)
+        found["beam"] = text_scores(widely, pairs, join)
+        found |= error_rates(model, pairs, task)
+    return found
+
+
+def by_length(said: Sequence[Tokens], pairs: Sequence[Pair]) -> dict[str, list[float]]:
+    """Number of sentences and share of right translations, by source length."""
+    right: dict[int, list[bool]] = {}
+    for mine, pair in zip(said, pairs, strict=True):
+        right.setdefault(len(pair.source), []).append(list(mine) == list(pair.target))
+    return {str(n): [len(r), round(sum(r) / len(r), 4)] for n, r in sorted(right.items())}
+
+
 def error_rates(model, pairs: Sequence[Pair], task: Task) -> dict[str, float]:
     """AER of the words that get most attention, teacher forcing; also read one row off."""
     weights, sources, targets = [], [], []

@@ -8,6 +8,7 @@ floating-point dtype, which is that of the results: nothing is cast.
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from attention_course.axes import check_axes, check_mask
@@ -77,6 +78,23 @@ def _compared(query: tf.Tensor, key: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
     return _product(tf.tanh(tf.expand_dims(query, -2) + tf.expand_dims(key, -3)), vector)
 
 
+def location_scores(query: tf.Tensor, key: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    """q W: what the query says of each *place*, whatever stands there (Luong et al. 2015, eq. 8):
+    (B,T,d_q), (B,S,d_k) and W (d_q,P) -> (B,T,S).
+
+    Of the key only S is read. A place beyond the P known ones gets −∞, so its weight is 0: in long
+    sentences the paper ignores the words near the end.
+    """
+    query, key, weight = _tensors(query, key, weight)
+    check_axes(
+        tf.Tensor, query=(query, "... T d_q"), key=(key, "... S d_k"), weight=(weight, "d_q P")
+    )
+    size, scores = tf.shape(key)[-2], _product(query, weight)
+    beyond = tf.maximum(size - tf.shape(weight)[-1], 0)
+    unknown = tf.fill(tf.concat([tf.shape(scores)[:-1], [beyond]], 0), -np.inf)
+    return tf.concat([scores[..., :size], tf.cast(unknown, scores.dtype)], axis=-1)
+
+
 def masked_softmax(scores: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
     """Softmax over the keys that may be attended; exactly 0 elsewhere, also in rows without any."""
     (scores,) = _tensors(scores)
@@ -102,7 +120,21 @@ def weighted_sum(weights: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
 # the layer's dtype, float64 into float32, without a word.
 
 
-class DotScore(keras.layers.Layer):
+class Score(keras.layers.Layer):
+    """How well each query fits each key. What it can make of the keys alone is made once a
+    sentence: `compare(query, project(key))` is the score of (query, key).
+    """
+
+    def project(self, key: tf.Tensor) -> tf.Tensor:
+        """key (B,S,d_k) -> what `compare` wants of it; here the key itself."""
+        return key
+
+    def compare(self, query: tf.Tensor, projected: tf.Tensor) -> tf.Tensor:
+        """query (B,T,d_q), projected keys (B,S,·) -> scores (B,T,S)."""
+        return self(query, projected)
+
+
+class DotScore(Score):
     """q · k, or q · k / √d_k if `scaled`. Nothing to learn."""
 
     def __init__(self, scaled: bool = False) -> None:
@@ -115,7 +147,7 @@ class DotScore(keras.layers.Layer):
         return (scaled_dot_scores if self.scaled else dot_scores)(query, key)
 
 
-class GeneralScore(keras.layers.Layer):
+class GeneralScore(Score):
     """q W kᵀ with `weight` W (query_size, key_size), which is learned; no bias, as in the paper.
 
     Query and key must be of the layer's `dtype`, Keras's default (float32) if None.
@@ -134,7 +166,7 @@ class GeneralScore(keras.layers.Layer):
         return general_scores(query, key, *_cast(self.compute_dtype, self.weight))
 
 
-class AdditiveScore(keras.layers.Layer):
+class AdditiveScore(Score):
     """v · tanh(q W + k U): a network of one hidden layer, `hidden_size` units, judges each pair
     (Bahdanau et al. 2015, appendix A.1.2).
 
@@ -186,6 +218,26 @@ class AdditiveScore(keras.layers.Layer):
             query_weight=(weight, "d_q A"),
         )
         return _compared(_product(query, weight), projected, vector)
+
+
+class LocationScore(Score):
+    """q W, one score for each of `places` places, with `weight` W (query_size, places), which is
+    learned (Luong et al. 2015, eq. 8). What stands at a place plays no part.
+
+    Query and key must be of the layer's `dtype`, Keras's default (float32) if None.
+    """
+
+    def __init__(
+        self, query_size: int, places: int, seed: Seed = 0, dtype: str | None = None
+    ) -> None:
+        super().__init__(dtype=dtype, autocast=False)
+        rule = uniform(query_size, seed)
+        self.weight = self.add_weight(shape=(query_size, places), initializer=rule, name="weight")
+        self.built = True
+
+    def call(self, query: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+        """query (B,T,d_q), key (B,S,d_k) -> scores (B,T,S)."""
+        return location_scores(query, key, *_cast(self.compute_dtype, self.weight))
 
 
 class Attention(keras.layers.Layer):

@@ -12,7 +12,7 @@ from attention_course.keras.attention import (
 )
 from attention_course.keras.layers import Seed
 from attention_course.keras.recurrent import State
-from attention_course.keras.seq2seq import Memory, Seq2Seq
+from attention_course.keras.seq2seq import Memory, Seq2Seq, by_step, in_order
 
 READOUTS = ("linear",)
 Steps = tuple[tf.TensorArray, ...]
@@ -81,7 +81,7 @@ class BahdanauSeq2Seq(Seq2Seq):
         Scheduled sampling (Bengio et al. 2015): where `truth` (B,T) bool is False, the decoder
         reads not the token of `target_in` but the one it found most probable a step before.
         """
-        words = _by_step(self.decoder.embedding(target_in))
+        words = by_step(self.decoder.embedding(target_in))
         size = words.size()
         if truth is not None:
             truth = tf.convert_to_tensor(truth)
@@ -94,7 +94,7 @@ class BahdanauSeq2Seq(Seq2Seq):
                 word = tf.where(truth[:, t, None], word, self.decoder.embedding(said))
             context, weights = self.attend(tf.expand_dims(state[0], 1), memory)
             context, weights = tf.squeeze(context, 1), tf.squeeze(weights, 1)
-            after, state = self._move(tf.concat([word, context], axis=-1), state)
+            after, state = self.decoder.move(tf.concat([word, context], axis=-1), state)
             if truth is not None:
                 said = self._say(said, doubted[t], after, context, word)
             now = (after, context, word, weights)
@@ -105,7 +105,7 @@ class BahdanauSeq2Seq(Seq2Seq):
         # One body for every step, compiled for any T; Python's own loop would be unrolled.
         start = (tf.constant(0), tuple(state), first, steps)
         _, state, _, steps = tf.while_loop(lambda t, *_: t < size, step, start)
-        *seen, weights = (tf.transpose(array.stack(), (1, 0, 2)) for array in steps)
+        *seen, weights = map(in_order, steps)
         return self._logits(*seen), state, weights
 
     def call(
@@ -119,11 +119,6 @@ class BahdanauSeq2Seq(Seq2Seq):
         memory, state = self.encode(source, source_lengths)
         return self.decode(target_in, memory, state, truth)[0]
 
-    def _move(self, inputs: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
-        """One step of the recurrent layer: inputs (B,·) -> state after it (B,H), next state."""
-        after, state = self.decoder.rnn.rnn.cell(inputs, list(state))
-        return after, tuple(state)
-
     def _say(self, said: tf.Tensor, doubted: tf.Tensor, *seen: tf.Tensor) -> tf.Tensor:
         """The most probable token (B,) where the next step reads it; else `said`, unchanged."""
 
@@ -135,9 +130,3 @@ class BahdanauSeq2Seq(Seq2Seq):
     def _logits(self, after: tf.Tensor, context: tf.Tensor, word: tf.Tensor) -> tf.Tensor:
         """States after each step, contexts and words read, (...,·) -> logits (...,V)."""
         return self.decoder.readout(tf.concat([after, context, word], axis=-1))
-
-
-def _by_step(sequence: tf.Tensor) -> tf.TensorArray:
-    """(B,T,·) -> T arrays (B,·). Of a slice in each step the gradient would be a whole sequence."""
-    array = tf.TensorArray(sequence.dtype, tf.shape(sequence)[1])
-    return array.unstack(tf.transpose(sequence, (1, 0, 2)))

@@ -83,6 +83,11 @@ class Decoder(keras.layers.Layer):
         self.readout = linear(readout_size, vocab_size, seed, dtype)
         self.built = True
 
+    def move(self, inputs: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
+        """One step of the recurrent layer: inputs (B,·) -> state after it (B,H), next state."""
+        after, state = self.rnn.rnn.cell(inputs, list(state))
+        return after, tuple(state)
+
 
 class Seq2Seq(keras.Model):
     """Encoder's final state = decoder's first state, and nothing else passes (Sutskever et al.
@@ -134,7 +139,7 @@ class Seq2Seq(keras.Model):
         self._start = tf.function(self.encode, input_signature=[_spec(None, None), _spec(None)])
         self._step = tf.function(self._decode_step, input_signature=self._step_signature())
 
-    # What a kind of decoder decides: these four and nothing else.
+    # What a kind of decoder decides: these five and nothing else.
 
     def decoder_sizes(self, embed_size: int) -> tuple[int, int]:
         """Width of what the decoder's recurrent layer reads, and of what its readout sees."""
@@ -143,6 +148,10 @@ class Seq2Seq(keras.Model):
     def extra_parts(self, seed: Seed, dtype: str | None) -> dict[str, keras.layers.Layer]:
         """Layers beside encoder, decoder and bridges, by name."""
         return {}
+
+    def state_parts(self) -> int:
+        """How many arrays (B,H) the decoder's state has."""
+        return self.decoder.rnn.parts
 
     def rnn_inputs(self, embedded: tf.Tensor, memory: Memory) -> tf.Tensor:
         """What the decoder's recurrent layer reads at each step, (B,T,·)."""
@@ -225,7 +234,7 @@ class Seq2Seq(keras.Model):
         vector = _spec(None, self.hidden_size, dtype=dtype)
         states, keys = (_spec(None, None, last, dtype=dtype) for last in (size, None))
         memory = Memory(states, _spec(None, 1, None, dtype=tf.bool), vector, keys)
-        return [_spec(None), memory, (vector,) * self.decoder.rnn.parts]
+        return [_spec(None), memory, (vector,) * self.state_parts()]
 
     def _decode_step(
         self, tokens: tf.Tensor, memory: Memory, hidden: State
@@ -293,6 +302,17 @@ class AttentionSeq2Seq(Seq2Seq):
         outputs = memory.outputs
         context, weights = self.attention(states, outputs, outputs, memory.mask)
         return tf.concat([context, states], axis=-1), weights
+
+
+def by_step(sequence: tf.Tensor) -> tf.TensorArray:
+    """(B,T,·) -> T arrays (B,·). Of a slice in each step the gradient would be a whole sequence."""
+    array = tf.TensorArray(sequence.dtype, tf.shape(sequence)[1])
+    return array.unstack(tf.transpose(sequence, (1, 0, 2)))
+
+
+def in_order(array: tf.TensorArray) -> tf.Tensor:
+    """The inverse of `by_step`."""
+    return tf.transpose(array.stack(), (1, 0, 2))
 
 
 def _join(sequence: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:

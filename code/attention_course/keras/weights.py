@@ -10,13 +10,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from attention_course.keras.attention import AdditiveScore, AttentionPooling, GeneralScore
+from attention_course.keras.attention import (
+    AdditiveScore,
+    AttentionPooling,
+    GeneralScore,
+    LocationScore,
+)
 from attention_course.keras.recurrent import GRU, LSTM, RNN
 
 _PLAIN = {
     keras.layers.Dense: ("weight", "bias"),
     keras.layers.Embedding: ("weight",),
     GeneralScore: ("weight",),
+    LocationScore: ("weight",),
     AdditiveScore: ("query_weight", "key_weight", "vector"),
     AttentionPooling: ("key_weight", "bias", "vector"),
 }

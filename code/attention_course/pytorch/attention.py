@@ -66,6 +66,18 @@ def _compared(query: Tensor, key: Tensor, vector: Tensor) -> Tensor:
     return torch.tanh(query[..., :, None, :] + key[..., None, :, :]) @ vector
 
 
+def location_scores(query: Tensor, key: Tensor, weight: Tensor) -> Tensor:
+    """q W: what the query says of each *place*, whatever stands there (Luong et al. 2015, eq. 8):
+    (B,T,d_q), (B,S,d_k) and W (d_q,P) -> (B,T,S).
+
+    Of the key only S is read. A place beyond the P known ones gets −∞, so its weight is 0: in long
+    sentences the paper ignores the words near the end.
+    """
+    check_axes(Tensor, query=(query, "... T d_q"), key=(key, "... S d_k"), weight=(weight, "d_q P"))
+    size, places = key.shape[-2], weight.shape[-1]
+    return F.pad(query @ weight[:, :size], (0, max(0, size - places)), value=-torch.inf)
+
+
 def masked_softmax(scores: Tensor, mask: Tensor | None = None) -> Tensor:
     """Softmax over the keys that may be attended; exactly 0 elsewhere, also in rows without any."""
     check_axes(Tensor, scores=(scores, "..."))
@@ -87,7 +99,21 @@ def weighted_sum(weights: Tensor, value: Tensor) -> Tensor:
 # Modules: the same with parameters.
 
 
-class DotScore(nn.Module):
+class Score(nn.Module):
+    """How well each query fits each key. What it can make of the keys alone is made once a
+    sentence: `compare(query, project(key))` is `forward(query, key)`.
+    """
+
+    def project(self, key: Tensor) -> Tensor:
+        """key (B,S,d_k) -> what `compare` wants of it; here the key itself."""
+        return key
+
+    def compare(self, query: Tensor, projected: Tensor) -> Tensor:
+        """query (B,T,d_q), projected keys (B,S,·) -> scores (B,T,S)."""
+        return self(query, projected)
+
+
+class DotScore(Score):
     """q · k, or q · k / √d_k if `scaled`. Nothing to learn."""
 
     def __init__(self, scaled: bool = False) -> None:
@@ -103,12 +129,12 @@ class DotScore(nn.Module):
         return query * query.shape[-1] ** -0.5 if self.scaled else query
 
 
-class GeneralScore(nn.Module):
+class GeneralScore(Score):
     """q W kᵀ with `weight` W (query_size, key_size), which is learned; no bias, as in the paper."""
 
     def __init__(self, query_size: int, key_size: int) -> None:
         super().__init__()
-        self.weight = _uniform(query_size**-0.5, query_size, key_size)
+        self.weight = uniform(query_size**-0.5, query_size, key_size)
 
     def forward(self, query: Tensor, key: Tensor) -> Tensor:
         """query (B,T,d_q), key (B,S,d_k) -> scores (B,T,S)."""
@@ -120,7 +146,7 @@ class GeneralScore(nn.Module):
         return query @ self.weight
 
 
-class AdditiveScore(nn.Module):
+class AdditiveScore(Score):
     """v · tanh(q W + k U): a network of one hidden layer, `hidden_size` units, judges each pair
     (Bahdanau et al. 2015, appendix A.1.2).
 
@@ -131,9 +157,9 @@ class AdditiveScore(nn.Module):
 
     def __init__(self, query_size: int, key_size: int, hidden_size: int) -> None:
         super().__init__()
-        self.query_weight = _uniform(query_size**-0.5, query_size, hidden_size)
-        self.key_weight = _uniform(key_size**-0.5, key_size, hidden_size)
-        self.vector = _uniform(hidden_size**-0.5, hidden_size)
+        self.query_weight = uniform(query_size**-0.5, query_size, hidden_size)
+        self.key_weight = uniform(key_size**-0.5, key_size, hidden_size)
+        self.vector = uniform(hidden_size**-0.5, hidden_size)
 
     def forward(self, query: Tensor, key: Tensor) -> Tensor:
         """query (B,T,d_q), key (B,S,d_k) -> scores (B,T,S)."""
@@ -153,6 +179,20 @@ class AdditiveScore(nn.Module):
             query_weight=(self.query_weight, "d_q A"),
         )
         return _compared(query @ self.query_weight, projected, self.vector)
+
+
+class LocationScore(Score):
+    """q W, one score for each of `places` places, with `weight` W (query_size, places), which is
+    learned (Luong et al. 2015, eq. 8). What stands at a place plays no part.
+    """
+
+    def __init__(self, query_size: int, places: int) -> None:
+        super().__init__()
+        self.weight = uniform(query_size**-0.5, query_size, places)
+
+    def forward(self, query: Tensor, key: Tensor) -> Tensor:
+        """query (B,T,d_q), key (B,S,d_k) -> scores (B,T,S)."""
+        return location_scores(query, key, self.weight)
 
 
 class Attention(nn.Module):
@@ -195,9 +235,9 @@ class AttentionPooling(nn.Module):
 
     def __init__(self, size: int, hidden_size: int) -> None:
         super().__init__()
-        self.key_weight = _uniform(size**-0.5, size, hidden_size)
-        self.bias = _uniform(size**-0.5, hidden_size)
-        self.vector = _uniform(hidden_size**-0.5, hidden_size)
+        self.key_weight = uniform(size**-0.5, size, hidden_size)
+        self.bias = uniform(size**-0.5, hidden_size)
+        self.vector = uniform(hidden_size**-0.5, hidden_size)
 
     def forward(self, value: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """value (B,S,D), mask broadcastable to (B,1,S) -> context (B,D), weights (B,S)."""
@@ -212,7 +252,8 @@ class AttentionPooling(nn.Module):
         return weighted_sum(weights, value)[..., 0, :], weights[..., 0, :]
 
 
-def _uniform(bound: float, *shape: int) -> nn.Parameter:
+def uniform(bound: float, *shape: int) -> nn.Parameter:
+    """Numbers to be learned, drawn from U(−bound, bound)."""
     return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
 
 

@@ -10,7 +10,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from attention_course.pytorch.attention import AdditiveScore, AttentionPooling, GeneralScore
+from attention_course.pytorch.attention import (
+    AdditiveScore,
+    AttentionPooling,
+    GeneralScore,
+    LocationScore,
+)
+from attention_course.pytorch.local import PlacePredictor
 from attention_course.pytorch.recurrent import GRU, LSTM, RNN
 
 
@@ -66,8 +72,8 @@ def _parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, bool]]:
         elif isinstance(module, nn.Linear):
             yield prefix + "weight", module.weight, True
             yield prefix + "bias", module.bias, False
-        elif isinstance(module, nn.Embedding | GeneralScore):
+        elif isinstance(module, nn.Embedding | GeneralScore | LocationScore):
             yield prefix + "weight", module.weight, False
-        elif isinstance(module, AdditiveScore | AttentionPooling):
+        elif isinstance(module, AdditiveScore | AttentionPooling | PlacePredictor):
             for name, parameter in module.named_parameters():
                 yield prefix + name, parameter, False

@@ -70,6 +70,22 @@ def additive_scores(
     return _agreement(query @ query_weight, key @ key_weight) @ vector
 
 
+def location_scores(query: np.ndarray, key: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """q W: what the query says of each *place*, whatever stands there (Luong et al. 2015, eq. 8):
+    (B,T,d_q), (B,S,d_k) and W (d_q,P) -> (B,T,S).
+
+    Of the key only S is read. A place beyond the P known ones gets −∞, so its weight is 0: in long
+    sentences the paper ignores the words near the end.
+    """
+    check_axes(
+        np.ndarray, query=(query, "... T d_q"), key=(key, "... S d_k"), weight=(weight, "d_q P")
+    )
+    scores = np.full((*query.shape[:-1], key.shape[-2]), -np.inf, query.dtype)
+    known = min(weight.shape[1], key.shape[-2])
+    scores[..., :known] = query @ weight[:, :known]
+    return scores
+
+
 def _agreement(query: np.ndarray, key: np.ndarray) -> np.ndarray:
     """tanh(q + k) of projected queries (B,T,A) and keys (B,S,A): every pair, (B,T,S,A)."""
     total = query[..., :, None, :] + key[..., None, :, :]
@@ -94,7 +110,29 @@ def weighted_sum(weights: np.ndarray, value: np.ndarray) -> np.ndarray:
 # Layers: the same with gradients.
 
 
-class DotScore(Layer):
+class Score(Layer):
+    """How well each query fits each key. What it can make of the keys alone is made once a
+    sentence: `compare(query, project(key))` is `forward(query, key)`. Here that is the key itself.
+    """
+
+    def project(self, key: np.ndarray) -> np.ndarray:
+        """key (B,S,d_k) -> what `compare` wants of it."""
+        return key
+
+    def project_backward(self, dprojected: np.ndarray) -> np.ndarray:
+        """The gradient of what `project` gave -> dkey (B,S,d_k)."""
+        return dprojected
+
+    def compare(self, query: np.ndarray, projected: np.ndarray) -> np.ndarray:
+        """query (B,T,d_q), projected keys (B,S,·) -> scores (B,T,S)."""
+        return self.forward(query, projected)
+
+    def compare_backward(self, dscores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """dscores (B,T,S) -> dquery (B,T,d_q), dprojected (B,S,·)."""
+        return self.backward(dscores)
+
+
+class DotScore(Score):
     """q · k, or q · k / √d_k if `scaled`. Nothing to learn: it passes gradients on."""
 
     def __init__(self, scaled: bool = False) -> None:
@@ -115,7 +153,7 @@ class DotScore(Layer):
         return dscores @ key, _over_queries(dscores, query)
 
 
-class GeneralScore(Layer):
+class GeneralScore(Score):
     """q W kᵀ with `weight` W (query_size, key_size), which is learned; no bias, as in the paper."""
 
     def __init__(
@@ -137,11 +175,11 @@ class GeneralScore(Layer):
         (query, key), weight = self._last_call(), self.params["weight"]
         expect("dscores", dscores, query.dtype, *query.shape[:-1], S=key.shape[-2])
         dprojected = dscores @ key  # of q W, (B,T,d_k)
-        _product(query, dprojected, out=self.grads["weight"])
+        product(query, dprojected, out=self.grads["weight"])
         return dprojected @ weight.T, _over_queries(dscores, query @ weight)
 
 
-class AdditiveScore(Layer):
+class AdditiveScore(Score):
     """v · tanh(q W + k U): a network of one hidden layer, `hidden_size` units, judges each pair
     (Bahdanau et al. 2015, appendix A.1.2).
 
@@ -187,7 +225,7 @@ class AdditiveScore(Layer):
 
     def project_backward(self, dprojected: np.ndarray) -> np.ndarray:
         """dprojected (B,S,A) -> dkey (B,S,d_k)."""
-        _product(self._key, dprojected, out=self.grads["key_weight"])
+        product(self._key, dprojected, out=self.grads["key_weight"])
         return dprojected @ self.params["key_weight"].T
 
     def compare(self, query: np.ndarray, projected: np.ndarray) -> np.ndarray:
@@ -207,11 +245,38 @@ class AdditiveScore(Layer):
         """dscores (B,T,S) -> dquery (B,T,d_q), dprojected (B,S,A)."""
         query, agreement = self._last_call()
         expect("dscores", dscores, query.dtype, *agreement.shape[:-2], S=agreement.shape[-2])
-        _product(agreement, dscores[..., None], out=self.grads["vector"][:, None])
+        product(agreement, dscores[..., None], out=self.grads["vector"][:, None])
         dtotal = (dscores[..., None] * self.params["vector"]) * (1 - agreement * agreement)
         dsum = dtotal.sum(axis=-2)  # of q W, (B,T,A)
-        _product(query, dsum, out=self.grads["query_weight"])
+        product(query, dsum, out=self.grads["query_weight"])
         return dsum @ self.params["query_weight"].T, dtotal.sum(axis=-3)
+
+
+class LocationScore(Score):
+    """q W, one score for each of `places` places, with `weight` W (query_size, places), which is
+    learned (Luong et al. 2015, eq. 8). What stands at a place plays no part.
+    """
+
+    def __init__(
+        self, query_size: int, places: int, seed: Seed = 0, dtype: np.dtype | type = np.float32
+    ) -> None:
+        super().__init__(uniform(seed, query_size**-0.5, dtype, weight=(query_size, places)))
+
+    def forward(self, query: np.ndarray, key: np.ndarray) -> np.ndarray:
+        """query (B,T,d_q), key (B,S,d_k) -> scores (B,T,S)."""
+        self._cache = (query, key)
+        return location_scores(query, key, self.params["weight"])
+
+    def backward(self, dscores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """dscores (B,T,S) -> dquery (B,T,d_q), dkey (B,S,d_k), which is 0."""
+        (query, key), weight = self._last_call(), self.params["weight"]
+        expect("dscores", dscores, query.dtype, *query.shape[:-1], S=key.shape[-2])
+        known = min(weight.shape[1], key.shape[-2])
+        dscores = dscores[..., :known]
+        self.grads["weight"].fill(0)
+        rows = query.reshape(-1, query.shape[-1])
+        self.grads["weight"][:, :known] = rows.T @ dscores.reshape(len(rows), -1)
+        return dscores @ weight[:, :known].T, np.zeros_like(key)
 
 
 class AttentionWeight(Layer):
@@ -376,14 +441,14 @@ class AttentionPooling(Layer):
         expect("dcontext", dcontext, value.dtype, *value.shape[:-2], D=value.shape[-1])
         dcontext = dcontext[..., None, :]
         dscores = softmax_backward(weights, dcontext @ value.swapaxes(-1, -2)).swapaxes(-1, -2)
-        _product(agreement, dscores, out=self.grads["vector"][:, None])
+        product(agreement, dscores, out=self.grads["vector"][:, None])
         dtotal = dscores * self.params["vector"] * (1 - agreement * agreement)  # (B,S,A)
-        _product(value, dtotal, out=self.grads["key_weight"])
+        product(value, dtotal, out=self.grads["key_weight"])
         np.sum(dtotal.reshape(-1, dtotal.shape[-1]), axis=0, out=self.grads["bias"])
         return dtotal @ self.params["key_weight"].T + _over_queries(weights, dcontext)
 
 
-def _product(x: np.ndarray, dy: np.ndarray, out: np.ndarray) -> None:
+def product(x: np.ndarray, dy: np.ndarray, out: np.ndarray) -> None:
     """Gradient of W in y = x W: xᵀ dy over all rows of x (..., in) and dy (..., out)."""
     rows = x.reshape(-1, x.shape[-1])
     np.matmul(rows.T, dy.reshape(len(rows), -1), out=out)
