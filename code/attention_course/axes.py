@@ -97,18 +97,32 @@ def check_score(score: str, bidirectional: bool, scores: tuple[str, ...] = SCORE
         )
 
 
-def check_option(name: str, given: Any, options: tuple[str, ...]) -> None:
-    """Raise unless the argument `name` is one of `options`."""
+def check_option(name: str, given: Any, options: tuple[str, ...], hint: str = "") -> None:
+    """Raise unless the argument `name` is one of `options`; `hint` says where others are."""
     if given not in options:
-        raise ValueError(f"{name} must be one of {options}, got {given!r}")
+        raise ValueError(f"{name} must be one of {options}, got {given!r}{hint}")
 
 
 def check_reach(reach: int) -> None:
     """Raise unless a window may reach that far to both sides."""
-    if not isinstance(reach, int) or isinstance(reach, bool):
-        raise TypeError(f"reach must be an int, got {type(reach).__name__}")
-    if reach < 1:
-        raise ValueError(f"reach must be 1 or more, got {reach}")
+    check_count("reach", reach)
+
+
+def check_count(name: str, given: int) -> None:
+    """Raise unless the argument `name` is a whole number, 1 or more."""
+    if not isinstance(given, int) or isinstance(given, bool):
+        raise TypeError(f"{name} must be an int, got {type(given).__name__}")
+    if given < 1:
+        raise ValueError(f"{name} must be 1 or more, got {given}")
+
+
+def check_shifts(shifts: int, rows: int | None = None) -> None:
+    """Raise unless a head can choose between `shifts` moves, as many to each side, on `rows`."""
+    check_count("shifts", shifts)
+    if shifts % 2 == 0:
+        raise ValueError(f"shifts must be odd, as many moves to each side, got {shifts}")
+    if rows is not None and shifts > rows:
+        raise ValueError(f"shifts must be no more than the {rows} rows of the memory, got {shifts}")
 
 
 def check_places(kind: type, places: Any, steps: Shape) -> None:

@@ -63,6 +63,10 @@ class Framework:
         self.weights.from_arrays(layer, parameters)
         return layer
 
+    def movers(self, cell: str) -> list[tuple[type, str]]:
+        """The methods, as (class, name), by which a recurrent layer moves on."""
+        return [(self.CELLS[cell], "forward")]
+
     def gradients(self, layer, query, key, value, mask, dcontext, **options: Any) -> Arrays:
         """Of what an attention is asked and of its parameters, from the gradient of the context."""
         inputs = dict(zip(INPUTS, (query, key, value)))
@@ -161,6 +165,10 @@ class Keras(Framework):
         found = tape.gradient(scalar, leaves, unconnected_gradients="zero")
         parameters = self.weights.gradients(layer, loss) if layer.trainable_variables else {}
         return dict(zip(inputs, map(self.numpy, found))) | parameters
+
+    def movers(self, cell: str) -> list[tuple[type, str]]:
+        """A whole sequence, or one step of a loop that is compiled."""
+        return [(self.CELLS[cell], "call"), (self.Decoder, "move")]
 
     def logits(self, model: Any, *arrays: np.ndarray) -> np.ndarray:
         return model(*arrays).numpy()

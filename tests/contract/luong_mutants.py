@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 import torch
-from luong_properties import FED, UNFED, Kind
+from luong_properties import FED, PLAIN, UNFED, Kind
 
 import attention_course.keras.luong as keras_luong
 import attention_course.pytorch.attention as torch_attention
@@ -25,6 +25,7 @@ class LuongMutant(NamedTuple):
     wrong: Callable[..., Any]
     caught_by: str
     kind: Kind
+    right_alone: bool = False  # a batch of one sentence hides it
 
     @property
     def framework(self) -> str:
@@ -40,11 +41,11 @@ LOCAL_M, LOCAL_P = Kind(attention="local-m"), Kind(attention="local-p")
 ADDITIVE, LOCATION = Kind("additive"), Kind("location")
 
 
-def mutant(target: str, caught_by: str, kind: Kind = FED) -> Callable:
+def mutant(target: str, caught_by: str, kind: Kind = FED, right_alone: bool = False) -> Callable:
     """Register the function below as wrong."""
 
     def register(wrong: Callable) -> Callable:
-        MUTANTS.append(LuongMutant(target, wrong, caught_by, kind))
+        MUTANTS.append(LuongMutant(target, wrong, caught_by, kind, right_alone))
         return wrong
 
     return register
@@ -78,6 +79,7 @@ keras_attend = keras_luong.LuongSeq2Seq.attend
 
 
 @mutant("pytorch.luong.LuongSeq2Seq._move_and_look", "the_query_has_seen_the_word")
+@mutant("pytorch.luong.LuongSeq2Seq._move_and_look", "it_moves_before_it_looks")
 def attention_before_the_recurrent_step(self, words, memory, state):
     context, weights = attend(self, state[0][:, None], memory)
     moved = torch.cat([words, state[1][:, None]], dim=-1)
@@ -86,11 +88,32 @@ def attention_before_the_recurrent_step(self, words, memory, state):
     return said, (*rnn, said[:, -1]), weights
 
 
-@mutant("keras.luong.weighted_sum", "sentences_do_not_mix")
+@mutant("pytorch.luong.LuongSeq2Seq._move_and_look", "it_moves_before_it_looks", UNFED)
+def all_wait_without_need(self, words, memory, state):
+    """Right in every number, and as slow as with input feeding."""
+    said, weights = [], []
+    for word in words.split(1, dim=1):
+        new, state, seen = move_and_look(self, word, memory, state)
+        said.append(new)
+        weights.append(seen)
+    return torch.cat(said, dim=1), state, torch.cat(weights, dim=1)
+
+
+@mutant("keras.luong.weighted_sum", "sentences_do_not_mix", right_alone=True)
 def weights_times_states_without_the_middle_axis(weights, value):
     """matmul of (B,S) and (B,S,H) is (B,B,H); averaged, since what follows wants (B,1,H)."""
     mixed = tf.matmul(weights[:, 0], value)  # (B,B,H): each sentence's weights on every source
     return tf.reduce_mean(mixed, axis=0)[:, None]
+
+
+@mutant("pytorch.luong.weighted_sum", "sentences_do_not_mix", right_alone=True)
+def the_same_in_pytorch(weights, value):
+    return (weights[:, 0] @ value).mean(dim=0)[:, None]
+
+
+@mutant("scratch.luong.WeightedSum.forward", "sentences_do_not_mix", right_alone=True)
+def the_same_in_numpy(self, weights, value):
+    return (weights[:, 0] @ value).mean(axis=0)[:, None]
 
 
 @mutant("keras.luong.masked_softmax", "sentences_do_not_mix")
@@ -114,6 +137,17 @@ def no_mask(scores, mask=None):
 def query_asks_with_the_other_half(query, key, weight):
     """W on the wrong side: kᵀ W q with the halves of the annotation exchanged to make it fit."""
     return query @ weight.roll(weight.shape[0], dims=1) @ key.transpose(-1, -2)
+
+
+@mutant("pytorch.attention.general_scores", "equals_the_reference", PLAIN)
+def transposed_where_sizes_are_equal(query, key, weight):
+    return query @ weight.T @ key.transpose(-1, -2)
+
+
+@mutant("scratch.attention.general_scores", "equals_the_reference", PLAIN)
+def key_asks_the_query(query, key, weight):
+    """W on the wrong side: kᵀ W q."""
+    return query @ np.swapaxes(key @ weight, -1, -2)
 
 
 @mutant("pytorch.attention.location_scores", "weights_depend_on_the_source", LOCATION)
@@ -162,6 +196,13 @@ def _fed_with(change: Callable) -> Callable:
 @mutant("pytorch.luong.LuongSeq2Seq._move_and_look", "the_last_h_is_fed")
 def the_state_is_fed(self, *arguments):
     return _fed_with(lambda said, state: state[0])(self, *arguments)
+
+
+@mutant("pytorch.luong.LuongSeq2Seq._move_and_look", "the_last_h_is_fed", PLAIN)
+def the_context_is_fed(self, words, memory, state):
+    """c_t for h̃_t, which has its size where the encoder reads one way."""
+    said, (*moved, _), weights = move_and_look(self, words, memory, state)
+    return said, (*moved, (weights @ memory.outputs)[:, -1]), weights
 
 
 @mutant("pytorch.luong.LuongSeq2Seq._move_and_look", "the_first_look_reaches_the_last_state")
@@ -215,6 +256,23 @@ def what_was_fed_stays_behind(self, state, rows):
     return chosen._replace(hidden=(chosen.hidden[0], left, *chosen.hidden[2:]))
 
 
+@mutant("pytorch.luong.LuongSeq2Seq.select", "beam_scores_are_the_model_s")
+def what_was_fed_is_tiled(self, state, rows):
+    """a b a b beside a a b b: each beam goes on with what another sentence's was fed."""
+    chosen = torch_select(self, state, rows)
+    fed = state.hidden[1][torch.arange(len(rows)) % len(state.hidden[1])]
+    return chosen._replace(hidden=(chosen.hidden[0], fed, *chosen.hidden[2:]))
+
+
+@mutant(
+    "pytorch.luong.LuongSeq2Seq._move_and_look", "one_step_at_a_time_is_teacher_forcing", LOCAL_M
+)
+def steps_are_counted_in_place(self, words, memory, state):
+    """An old state, as beam search keeps them, then counts on."""
+    said, after, weights = move_and_look(self, words, memory, state)
+    return said, (*after[:-1], state[-1].add_(words.shape[1])), weights
+
+
 @mutant("keras.luong.LuongSeq2Seq.attend", "keys_are_projected_once", ADDITIVE)
 def keys_projected_at_each_step(self, query, memory):
     score = self.attention.score
@@ -255,6 +313,14 @@ def places_count_from_one(self, query, mask, places=None):
     return np.broadcast_to(places + 1, query.shape[:-1]).astype(query.dtype)
 
 
+@mutant("pytorch.local.LocalAttention.weights", "weights_lie_where_they_may", LOCAL_M)
+def a_window_without_its_edges(self, query, projected, mask, places=None):
+    """|s − p| < D for ≤ D."""
+    allowed = mask.expand(*query.shape[:-1], projected.shape[-2])
+    off = torch.arange(allowed.shape[-1]) - self.center(query, allowed, places)[..., None]
+    return torch_weights(self, query, projected, allowed & (off.abs() < self.reach), places)
+
+
 @mutant("scratch.local.LocalAttention.weights", "equals_the_reference", LOCAL_P)
 def sigma_is_the_reach(self, query, projected, mask, places=None):
     scores = self.score.compare(query, projected)
@@ -283,10 +349,16 @@ def the_predictor_learns_nothing(self, dweights):
 
 @variant("pytorch.luong.LuongSeq2Seq.attend")
 def with_einsum(self, query, memory, first=None):
-    weight = self.attention.score.weight
-    scores = torch.einsum("btq,qk,bsk->bts", query, weight, memory.outputs)
+    scores = self.attention.score.compare(query, memory.keys)
     weights = scores.masked_fill(~memory.mask, -torch.inf).softmax(dim=-1)
     return torch.einsum("bts,bsk->btk", weights, memory.outputs), weights
+
+
+@variant("pytorch.attention.general_scores")
+@variant("pytorch.attention.general_scores", LOCAL_M)
+def keys_first(query, key, weight):
+    """q (W kᵀ) for (q W) kᵀ, in one sum over both."""
+    return torch.einsum("btq,qk,bsk->bts", query, weight, key)
 
 
 @variant("pytorch.local.LocalAttention.weights", LOCAL_P)

@@ -5,7 +5,10 @@ with a readout of ones and zeros the logits *are* h̃_t, and sentences are decod
 memory. Each message names the likely mistake.
 """
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -20,6 +23,8 @@ from decoder_properties import (
     B,
     S,
     T,
+    another_memory,
+    assert_beam_scores,
     assert_moves,
     gru_shapes,
     gru_step,
@@ -31,9 +36,16 @@ from properties import EXACT, GRADIENT, SEEN, assert_equal, assert_same_gradient
 
 from attention_course.scratch.functional import log_softmax
 
-SIZES = (SOURCE_SIZE, TARGET_SIZE, EMBED, HIDDEN, "gru", True)
+SIZES = (SOURCE_SIZE, TARGET_SIZE, EMBED, HIDDEN)
 PLACES, REACH = 3, 1  # fewer than source tokens, so that both matter
 SEVERAL = SOURCE_LENGTHS > 1  # a single key gets weight 1 whatever is asked
+CLASSES = {
+    "dot": "DotScore",
+    "scaled_dot": "DotScore",
+    "general": "GeneralScore",
+    "additive": "AdditiveScore",
+    "location": "LocationScore",
+}
 
 
 class Kind(NamedTuple):
@@ -42,46 +54,74 @@ class Kind(NamedTuple):
     score: str = "general"
     input_feeding: bool = True
     attention: str = "global"
+    cell: str = "gru"
+    bidirectional: bool = True
 
     @property
     def options(self) -> dict[str, Any]:
         return self._asdict() | {"reach": REACH, "places": PLACES}
 
     @property
+    def parts(self) -> int:
+        """Arrays in the recurrent layer's state."""
+        return 2 if self.cell == "lstm" else 1
+
+    @property
+    def memory(self) -> int:
+        """Numbers in one of the encoder's states."""
+        return 2 * HIDDEN if self.bidirectional else HIDDEN
+
+    def rnn_shapes(self, prefix: str, size: int) -> dict[str, tuple[int, ...]]:
+        if self.cell == "gru":
+            return gru_shapes(prefix, size, 3 * HIDDEN)
+        gates = 4 * HIDDEN
+        shapes = {"w_x": (size, gates), "w_h": (HIDDEN, gates), "b": (gates,)}
+        return {f"{prefix}.{name}": shape for name, shape in shapes.items()}
+
+    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Every parameter, by the names that all frameworks share."""
         score = {
-            "general": {"weight": (HIDDEN, 2 * HIDDEN)},
+            "general": {"weight": (HIDDEN, self.memory)},
             "additive": {
                 "query_weight": (HIDDEN, HIDDEN),
-                "key_weight": (2 * HIDDEN, HIDDEN),
+                "key_weight": (self.memory, HIDDEN),
                 "vector": (HIDDEN,),
             },
             "location": {"weight": (HIDDEN, PLACES)},
-        }[self.score]
+        }.get(self.score, {})
         named = {"encoder.embedding.weight": (SOURCE_SIZE, EMBED)}
-        named |= gru_shapes("encoder.rnn.forward", EMBED, 3 * HIDDEN)
-        named |= gru_shapes("encoder.rnn.backward", EMBED, 3 * HIDDEN)
-        named |= gru_shapes("decoder.rnn", EMBED + self.input_feeding * HIDDEN, 3 * HIDDEN)
+        for way in (".forward", ".backward") if self.bidirectional else ("",):
+            named |= self.rnn_shapes(f"encoder.rnn{way}", EMBED)
+        named |= self.rnn_shapes("decoder.rnn", EMBED + self.input_feeding * HIDDEN)
         named |= {"decoder.embedding.weight": (TARGET_SIZE, EMBED)}
-        named |= {"bridge.weight": (2 * HIDDEN, HIDDEN), "bridge.bias": (HIDDEN,)}
+        if self.bidirectional:
+            named |= {"bridge.weight": (2 * HIDDEN, HIDDEN), "bridge.bias": (HIDDEN,)}
         named |= {f"attention.score.{name}": shape for name, shape in score.items()}
         if self.attention == "local-p":
             named["attention.predictor.weight"] = (HIDDEN, HIDDEN)
             named["attention.predictor.vector"] = (HIDDEN,)
-        named |= {"combine.weight": (3 * HIDDEN, HIDDEN), "combine.bias": (HIDDEN,)}
+        named |= {"combine.weight": (self.memory + HIDDEN, HIDDEN), "combine.bias": (HIDDEN,)}
         return named | {
             "decoder.readout.weight": (HIDDEN, TARGET_SIZE),
             "decoder.readout.bias": (TARGET_SIZE,),
         }
 
     def __str__(self) -> str:
-        return f"{self.attention}-{self.score}" + "-fed" * self.input_feeding
+        words = [self.attention, self.score, *(["fed"] if self.input_feeding else [])]
+        words += [] if self.bidirectional else [self.cell, "one-way"]
+        return "-".join(words)
 
 
 FED, UNFED = Kind(), Kind(input_feeding=False)
-GLOBAL = (FED, UNFED, Kind("additive"), Kind("additive", False), Kind("location"))
-LOCAL = tuple(Kind(attention=a, input_feeding=f) for a in ("local-m", "local-p") for f in (1, 0))
+# As the class is by default: an LSTM and an encoder that reads one way, so that all have H numbers.
+PLAIN = Kind(cell="lstm", bidirectional=False)
+DOTS = (PLAIN._replace(score="dot"), PLAIN._replace(score="scaled_dot", input_feeding=False))
+GLOBAL = (FED, UNFED, Kind("additive"), Kind("additive", False), Kind("location"), PLAIN, *DOTS)
+LOCAL = (
+    *(Kind(attention=a, input_feeding=f) for a in ("local-m", "local-p") for f in (True, False)),
+    PLAIN._replace(attention="local-m"),
+)
 KINDS = {"scratch": GLOBAL + LOCAL, "pytorch": GLOBAL + LOCAL, "keras": GLOBAL}
 
 
@@ -100,6 +140,7 @@ class Decoder:
         self.model = code.layer(
             lambda make: make("LuongSeq2Seq", *SIZES, **kind.options), self.parameters, "float64"
         )
+        self.score = getattr(code, CLASSES[kind.score])
 
     def start(self, source: np.ndarray, lengths: np.ndarray = SOURCE_LENGTHS) -> Any:
         return self.model.start(source, lengths)
@@ -110,8 +151,8 @@ class Decoder:
     def weights(self, *arrays: np.ndarray) -> np.ndarray:
         return self.model.alignment(*(arrays or inputs()))
 
-    def gradients(self, dlogits: np.ndarray) -> Arrays:
-        return self.code.model_gradients(self.model, dlogits, *inputs())
+    def gradients(self, dlogits: np.ndarray, *arrays: np.ndarray) -> Arrays:
+        return self.code.model_gradients(self.model, dlogits, *(arrays or inputs()))
 
 
 def showing(code: Framework, kind: Kind, changes: Arrays | None = None) -> Decoder:
@@ -135,23 +176,27 @@ def equals_the_reference(code: Framework, kind: Kind) -> None:
     """Equations of the paper, one number after the other; no code of the course."""
     decoder, (source, lengths, target_in) = Decoder(code, kind), inputs()
     state = decoder.start(source)
-    first, annotations = code.numpy(state.hidden[0]), code.numpy(state.memory.outputs)
+    first = [code.numpy(part) for part in state.hidden[: kind.parts]]
+    annotations = code.numpy(state.memory.outputs)
     logits, weights = decoder.logits(), decoder.weights()
     for b, length in enumerate(lengths):
         rows = annotations[b, :length]
-        expected, seen = reference(decoder.parameters, kind, rows, first[b], target_in[b])
+        state = tuple(part[b] for part in first)
+        expected, seen = reference(decoder.parameters, kind, rows, state, target_in[b])
         assert_equal(logits[b], expected, EXACT, "logits differ from the paper's equations")
         message = f"weights of sentence {b} differ from the paper's equations"
         assert_equal(weights[b, :, :length], seen, EXACT, message)
 
 
 def reference(
-    p: Arrays, kind: Kind, annotations: np.ndarray, s: np.ndarray, tokens: np.ndarray
+    p: Arrays, kind: Kind, annotations: np.ndarray, state: tuple, tokens: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """annotations (S,2H), first state (H,), tokens (T,) -> logits (T,V), weights (T,S)."""
+    """annotations (S,·), first state of parts (H,), tokens (T,) -> logits (T,V), weights (T,S)."""
     fed, logits, weights = np.zeros(HIDDEN), [], []
     for t, word in enumerate(p["decoder.embedding.weight"][tokens]):
-        s = gru_step(p, np.concatenate([word, fed]) if kind.input_feeding else word, s)
+        x = np.concatenate([word, fed]) if kind.input_feeding else word
+        state = lstm_step(p, x, *state) if kind.cell == "lstm" else (gru_step(p, x, *state),)
+        s = state[0]
         seen = reference_weights(p, kind, annotations, s, t)
         context = sum(a * h for a, h in zip(seen, annotations))
         both = np.concatenate([context, s])
@@ -159,6 +204,13 @@ def reference(
         logits.append(fed @ p["decoder.readout.weight"] + p["decoder.readout.bias"])
         weights.append(seen)
     return np.array(logits), np.array(weights)
+
+
+def lstm_step(p: Arrays, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple:
+    gates = x @ p["decoder.rnn.w_x"] + h @ p["decoder.rnn.w_h"] + p["decoder.rnn.b"]
+    i, f, g, o = np.split(gates, 4)
+    c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
+    return np.tanh(c) / (1 + np.exp(-o)), c
 
 
 def reference_weights(
@@ -171,6 +223,8 @@ def reference_weights(
     elif kind.score == "additive":
         joined = np.concatenate([part["query_weight"], part["key_weight"]])
         scores = [np.tanh(np.concatenate([s, h]) @ joined) @ part["vector"] for h in annotations]
+    elif kind.score.endswith("dot"):
+        scores = [s @ h / (HIDDEN**0.5 if kind.score == "scaled_dot" else 1) for h in annotations]
     else:
         scores = [*(s @ part["weight"]), *[-np.inf] * len(annotations)][: len(annotations)]
     length, off = len(annotations), np.zeros(len(annotations))
@@ -214,8 +268,6 @@ def gradients_equal_finite_differences(code: Framework, kind: Kind) -> None:
 
 def the_query_has_seen_the_word(code: Framework, kind: Kind) -> None:
     """s_t asks: another y_{t−1} moves the weights of step t itself, and none before."""
-    if kind.attention == "local-m":
-        return  # a window of one key gets weight 1 whatever is asked
     decoder, (source, lengths, target_in) = Decoder(code, kind), inputs()
     before = decoder.weights()
     for t in range(T):
@@ -225,13 +277,45 @@ def the_query_has_seen_the_word(code: Framework, kind: Kind) -> None:
         message = f"another word read at step {t} moved the weights before it"
         assert_equal(after[:, :t], before[:, :t], 0, message)
         message = f"another word read at step {t} did not move its weights: s_t−1 for s_t?"
-        assert_moves(after[SEVERAL, t], before[SEVERAL, t], message)
+        free = SEVERAL if kind.attention == "local-p" else several_in_sight(before[:, t])
+        assert free.any() or t > max(SOURCE_LENGTHS) - REACH, "nothing to see: choose other inputs"
+        assert_moves(after[free, t], before[free, t], message)
+
+
+def several_in_sight(weights: np.ndarray) -> np.ndarray:
+    """weights (B,S) -> (B,): whether there is a choice; one key alone in a window has it all."""
+    return (weights > 0).sum(axis=-1) > 1
+
+
+def it_moves_before_it_looks(code: Framework, kind: Kind) -> None:
+    """The calls themselves, in their order: the encoder's, then move, look, move, look, …; without
+    input feeding, where no step waits for another, one move and one look for all.
+    """
+    decoder, calls = Decoder(code, kind), []
+    watched = [(*method, "move") for method in code.movers(kind.cell)]
+    with ExitStack() as patches:
+        for owner, name, word in [*watched, (decoder.score, "compare", "look")]:
+            noted = noting(getattr(owner, name), word, calls)
+            patches.enter_context(mock.patch.object(owner, name, noted))
+        decoder.logits()
+    encoder = ["move"] * (1 + kind.bidirectional)
+    expected = encoder + ["move", "look"] * (T if kind.input_feeding else 1)
+    message = "s_t−1 asks, or steps wait for each other without need, or are not taken one by one"
+    assert calls == expected, f"{message}: {calls}"
+
+
+def noting(function: Callable, word: str, calls: list[str]) -> Callable:
+    """`function`, which says `word` first."""
+
+    def noted(*arguments: Any, **options: Any) -> Any:
+        calls.append(word)
+        return function(*arguments, **options)
+
+    return noted
 
 
 def weights_depend_on_the_source(code: Framework, kind: Kind) -> None:
     """The same state over other annotations looks elsewhere; by location it does not."""
-    if kind.attention != "global":
-        return
     decoder = Decoder(code, kind)
     one, other = (
         decoder.model.step(state, np.full(B, SOS))[1].weights for state in another_memory(decoder)
@@ -239,14 +323,9 @@ def weights_depend_on_the_source(code: Framework, kind: Kind) -> None:
     if kind.score == "location":
         assert_equal(one, other, 0, "a location score must not look at what stands there")
     else:
-        assert_moves(one[SEVERAL], other[SEVERAL], "the weights ignore the source")
-
-
-def another_memory(decoder: Decoder) -> tuple[Any, Any]:
-    """The state in which decoding starts, and the same with what another source left."""
-    source, _, _ = inputs()
-    state, other = decoder.start(source), decoder.start((source + 1) % SOURCE_SIZE)
-    return state, state._replace(memory=other.memory)
+        free = several_in_sight(one)
+        assert free.any(), "nothing to see: choose other inputs"
+        assert_moves(one[free], other[free], "the weights ignore the source")
 
 
 def the_context_reaches_the_readout(code: Framework, kind: Kind) -> None:
@@ -281,7 +360,9 @@ def the_last_h_is_fed(code: Framework, kind: Kind) -> None:
     """
     decoder = showing(code, kind)
     state = decoder.model.step(decoder.start(inputs()[0]), np.full(B, SOS))[1]
-    assert len(state.hidden) == 1 + kind.input_feeding + (kind.attention == "local-m")
+    parts = kind.parts + kind.input_feeding + (kind.attention == "local-m")
+    message = "the state is (h[, c]), h̃ with input feeding, the number of the step for local-m"
+    assert len(state.hidden) == parts, f"{message}: {len(state.hidden)} parts"
     if not kind.input_feeding:
         one, other = (
             code.numpy(decoder.model.step(s, np.full(B, SOS))[1].hidden[0])
@@ -290,9 +371,11 @@ def the_last_h_is_fed(code: Framework, kind: Kind) -> None:
         assert_equal(one, other, 0, "without input feeding no look may reach the next state")
         return
     said = decoder.logits()[:, 0, :HIDDEN]
-    assert_equal(code.numpy(state.hidden[1]), said, EXACT, "what is fed is not h̃ of this step")
+    assert_equal(
+        code.numpy(state.hidden[kind.parts]), said, EXACT, "what is fed is not h̃ of this step"
+    )
     other = [*state.hidden]
-    other[1] = other[1] * 0
+    other[kind.parts] = other[kind.parts] * 0
     again = decoder.model.step(state._replace(hidden=tuple(other)), np.full(B, SOS))
     states = [
         code.numpy(x.hidden[0]) for x in (decoder.model.step(state, np.full(B, SOS))[1], again[1])
@@ -320,9 +403,8 @@ def the_first_look_reaches_the_last_state(code: Framework, kind: Kind) -> None:
 
 def keys_are_projected_once(code: Framework, kind: Kind) -> None:
     """What the score makes of the keys is made once a sentence."""
-    if kind.score != "additive":
-        return
-    decoder, score = Decoder(code, kind), code.AdditiveScore
+    decoder = Decoder(code, kind)
+    score = decoder.score
     with mock.patch.object(score, "project", autospec=True, side_effect=score.project) as project:
         decoder.logits()
         assert project.call_count == 1, f"forward projected the keys {project.call_count} times"
@@ -332,13 +414,18 @@ def keys_are_projected_once(code: Framework, kind: Kind) -> None:
 
 
 def padding_changes_nothing(code: Framework, kind: Kind) -> None:
-    """Two more places, filled with real ids: the same logits, and windows of the same length."""
+    """Two more places, filled with real ids: the same logits and gradients, and windows of the same
+    length.
+    """
     decoder, (source, lengths, target_in) = Decoder(code, kind), inputs()
     wider = np.concatenate([source, source[:, :2]], axis=1)
     message = "padding moved the logits: without a mask, or S = the padded length?"
     assert_equal(decoder.logits(wider, lengths, target_in), decoder.logits(), EXACT, message)
     weights = decoder.weights(wider, lengths, target_in)
     assert_equal(weights[..., :S], decoder.weights(), EXACT, message.replace("logits", "weights"))
+    ours = decoder.gradients(random_dlogits(), wider, lengths, target_in)
+    message = message.replace("logits", "gradients")
+    assert_same_gradients(ours, decoder.gradients(random_dlogits()), EXACT, message)
 
 
 def sentences_do_not_mix(code: Framework, kind: Kind) -> None:
@@ -354,17 +441,19 @@ def sentences_do_not_mix(code: Framework, kind: Kind) -> None:
 
 
 def one_step_at_a_time_is_teacher_forcing(code: Framework, kind: Kind) -> None:
+    """The decoding protocol, given the same tokens; an old state may be used again."""
     decoder, (source, _, target_in) = Decoder(code, kind), inputs()
-    state, expected, weights = (
-        decoder.start(source),
-        log_softmax(decoder.logits()),
-        decoder.weights(),
-    )
+    state, weights = decoder.start(source), decoder.weights()
+    expected, states = log_softmax(decoder.logits()), [state]
     for t in range(T):
         log_probs, state = decoder.model.step(state, target_in[:, t])
         message = f"step {t} alone differs from the whole target at once"
         assert_equal(log_probs, expected[:, t], EXACT, message)
         assert_equal(state.weights, weights[:, t], EXACT, message)
+        states.append(state)
+    for t, (old, new) in enumerate(pairwise(states)):
+        again = decoder.model.step(old, target_in[:, t])[1]
+        assert_equal(again.weights, new.weights, 0, "an old state gave another answer")
 
 
 def a_beam_may_choose_rows(code: Framework, kind: Kind) -> None:
@@ -377,6 +466,11 @@ def a_beam_may_choose_rows(code: Framework, kind: Kind) -> None:
     assert_equal(chosen, expected, EXACT, "a chosen row goes on with a part of another's state")
 
 
+def beam_scores_are_the_model_s(code: Framework, kind: Kind) -> None:
+    """What beam search says a hypothesis is worth, teacher forcing says too; one beam is greedy."""
+    assert_beam_scores(Decoder(code, kind))
+
+
 PROPERTIES = {
     check.__name__: check
     for check in (
@@ -385,6 +479,7 @@ PROPERTIES = {
         gradients_equal_autograd,
         gradients_equal_finite_differences,
         the_query_has_seen_the_word,
+        it_moves_before_it_looks,
         weights_depend_on_the_source,
         the_context_reaches_the_readout,
         weights_lie_where_they_may,
@@ -395,5 +490,6 @@ PROPERTIES = {
         sentences_do_not_mix,
         one_step_at_a_time_is_teacher_forcing,
         a_beam_may_choose_rows,
+        beam_scores_are_the_model_s,
     )
 }

@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 from frameworks import FRAMEWORKS
 from luong_mutants import MUTANTS, VARIANTS
-from luong_properties import KINDS, PROPERTIES
+from luong_properties import KINDS, PROPERTIES, Decoder, assert_moves, inputs
+from properties import EXACT, assert_equal
 
 SLOW = ("gradients_equal_finite_differences",)
 CASES = [
@@ -40,6 +41,22 @@ def test_mutant_is_caught(mutant, monkeypatch):
     monkeypatch.setattr(f"attention_course.{mutant.target}", mutant.wrong)
     with pytest.raises(AssertionError):
         check(code, mutant.kind)
+
+
+@pytest.mark.parametrize("mutant", [m for m in MUTANTS if m.right_alone], ids=str)
+def test_a_batch_of_one_hides_it(mutant, monkeypatch):
+    """Why no check asks one sentence only: each alone is right, and none of them together."""
+    decoder = Decoder(FRAMEWORKS[mutant.framework], mutant.kind)
+    source, lengths, target_in = inputs()
+    alone = [
+        (source[b : b + 1, :length], lengths[b : b + 1], target_in[b : b + 1])
+        for b, length in enumerate(lengths)
+    ]
+    together, expected = decoder.logits(), [decoder.logits(*one) for one in alone]
+    monkeypatch.setattr(f"attention_course.{mutant.target}", mutant.wrong)
+    for one, logits in zip(alone, expected):
+        assert_equal(decoder.logits(*one), logits, EXACT, "seen already with B = 1")
+    assert_moves(decoder.logits(), together, "not seen with B > 1 either")
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)

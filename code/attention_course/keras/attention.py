@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from attention_course.axes import check_axes, check_mask
+from attention_course.axes import check_axes, check_count, check_mask
 from attention_course.keras.layers import Seed, seed_generator, uniform
 
 # Functions: the mathematics.
@@ -230,6 +230,7 @@ class LocationScore(Score):
     def __init__(
         self, query_size: int, places: int, seed: Seed = 0, dtype: str | None = None
     ) -> None:
+        check_count("places", places)
         super().__init__(dtype=dtype, autocast=False)
         rule = uniform(query_size, seed)
         self.weight = self.add_weight(shape=(query_size, places), initializer=rule, name="weight")

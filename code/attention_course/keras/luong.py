@@ -57,7 +57,8 @@ class LuongSeq2Seq(Seq2Seq):
         places: int = 50,
     ) -> None:
         check_score(score, bidirectional, LUONG_SCORES)
-        check_option("attention", attention, ATTENTIONS)
+        hint = "; the local ones are in scratch and pytorch only"
+        check_option("attention", attention, ATTENTIONS, hint)
         self.score, self.input_feeding, self.places = score, input_feeding, places
         sizes = (source_size, target_size, embed_size, hidden_size)
         super().__init__(*sizes, cell, bidirectional, seed, dtype)

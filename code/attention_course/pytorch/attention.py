@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attention_course.axes import check_axes, check_mask
+from attention_course.axes import check_axes, check_count, check_mask
 
 # Functions: the mathematics.
 
@@ -187,6 +187,7 @@ class LocationScore(Score):
     """
 
     def __init__(self, query_size: int, places: int) -> None:
+        check_count("places", places)
         super().__init__()
         self.weight = uniform(query_size**-0.5, query_size, places)
 

@@ -10,7 +10,7 @@ from copy import copy
 
 import numpy as np
 
-from attention_course.axes import check_axes, check_mask
+from attention_course.axes import check_axes, check_count, check_mask
 from attention_course.scratch.functional import softmax, softmax_backward
 from attention_course.scratch.layers import GradientSums, Layer, Seed, expect, uniform
 
@@ -260,6 +260,7 @@ class LocationScore(Score):
     def __init__(
         self, query_size: int, places: int, seed: Seed = 0, dtype: np.dtype | type = np.float32
     ) -> None:
+        check_count("places", places)
         super().__init__(uniform(seed, query_size**-0.5, dtype, weight=(query_size, places)))
 
     def forward(self, query: np.ndarray, key: np.ndarray) -> np.ndarray:
