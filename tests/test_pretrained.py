@@ -5,12 +5,19 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+import torch
 
 from attention_course import pretrained, results
 from attention_course.corpora.dates import load_dates
 from attention_course.corpora.translation import load_translation
 from attention_course.corpora.vocabulary import Vocabulary
-from attention_course.experiments import copy_by_length, dates_attention, english_french
+from attention_course.experiments import (
+    copy_by_length,
+    dates_attention,
+    english_french,
+    luong,
+    memory_copy,
+)
 from attention_course.experiments.converting import convert
 from attention_course.experiments.copying import exact_by_length
 from attention_course.experiments.translating import translate
@@ -26,7 +33,9 @@ MARGIN = 0.01
 
 def build(name: str, framework: str = "scratch"):
     shipped = pretrained.load(name)
-    file = "bahdanau" if shipped.model == "BahdanauSeq2Seq" else "seq2seq"
+    files = {"BahdanauSeq2Seq": "bahdanau", "LuongSeq2Seq": "luong"}
+    files |= {"NeuralTuringMachine": "memory"}
+    file = files.get(shipped.model, "seq2seq")
     module = importlib.import_module(f"attention_course.{framework}.{file}")
     weights = importlib.import_module(f"attention_course.{framework}.weights")
     model = getattr(module, shipped.model)(**shipped.sizes)
@@ -45,7 +54,7 @@ def test_files_are_small_half_precision_and_no_more_than_the_experiments_ship():
     assert {a.dtype for name in NAMES for a in pretrained.load(name).weights.values()} == {
         np.dtype(np.float16)
     }
-    assert NAMES == ["copy", "dates", "english_french", "sentiment"]
+    assert NAMES == ["copy", "dates", "english_french", "english_korean", "ntm", "sentiment"]
 
 
 def test_dates_are_as_right_as_recorded():
@@ -67,21 +76,25 @@ def test_copies_are_as_right_as_recorded():
     assert metrics["15"] > 0.8 > 0.2 > metrics["25"]
 
 
-def test_french_is_as_right_as_recorded():
-    model, vocabularies = build("english_french", "pytorch")
-    pairs = load_translation("french").test[:200]
+@pytest.mark.parametrize(
+    ("language", "experiment"), [("french", english_french), ("korean", luong)]
+)
+def test_translations_are_as_right_as_recorded(language, experiment):
+    model, vocabularies = build(f"english_{language}", "pytorch")
+    pairs = load_translation(language).test[:200]
     said = translate(model, [p.source for p in pairs], *vocabularies.values())
-    metrics = recorded("english_french", english_french.SHIPPED)
+    metrics = recorded(experiment.__name__.rpartition(".")[2], experiment.SHIPPED)
     right = exact_match(said, [list(p.target) for p in pairs])
     assert abs(right - metrics["test_200_shipped"]) <= MARGIN
     assert metrics["test_200_shipped"] > 0.9
 
 
+@pytest.mark.parametrize("language", ["french", "korean"])
 @pytest.mark.parametrize("framework", ["scratch", "keras"])
-def test_every_framework_translates_alike(framework):
-    sources = [pair.source for pair in load_translation("french").test[:40]]
-    reference, vocabularies = build("english_french", "pytorch")
-    model, _ = build("english_french", framework)
+def test_every_framework_translates_alike(framework, language):
+    sources = [pair.source for pair in load_translation(language).test[:40]]
+    reference, vocabularies = build(f"english_{language}", "pytorch")
+    model, _ = build(f"english_{language}", framework)
     for beam_size in (1, 3):
         arguments = (sources, *vocabularies.values(), beam_size)
         assert translate(model, *arguments) == translate(reference, *arguments)
@@ -94,6 +107,23 @@ def test_every_framework_reads_the_file_and_answers_alike(framework):
     model, _ = build("dates", framework)
     expected = convert(reference, texts, *vocabularies.values())
     assert convert(model, texts, *vocabularies.values()) == expected
+
+
+@pytest.mark.parametrize("framework", ["pytorch", "scratch"])
+def test_bits_are_copied_as_right_as_recorded(framework):
+    machine, _ = build("ntm", framework)
+
+    def answer(inputs):
+        if framework == "pytorch":
+            return machine(inputs)
+        return torch.as_tensor(machine.forward(inputs.numpy()))
+
+    right = memory_copy.right_by_length(answer, (1, 10, 20, 30, 40), 100)
+    metrics = recorded("memory_copy", memory_copy.SHIPPED)["shipped"]
+    for length, bits in right["bits"].items():
+        assert abs(bits - metrics["bits"][length]) <= MARGIN
+    assert metrics["sequences"]["10"] == 1 and metrics["bits"]["20"] > 0.99
+    assert metrics["bits"]["40"] < 0.75, "there are 32 rows"
 
 
 def test_a_file_says_all_that_was_put_in(tmp_path, monkeypatch):

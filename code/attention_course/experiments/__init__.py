@@ -17,4 +17,5 @@ EXPERIMENTS = (
     "multi30k",
     "scheduled_sampling",
     "sentiment",
+    "memory_copy",
 )
