@@ -298,6 +298,16 @@ def test_links_of_refuses(changes, message):
         links_of(arguments.pop("weights"), **arguments)
 
 
+def test_a_row_without_weight_links_to_nothing_where_rows_may_be_empty():
+    """As where a local window lies beyond the sentence, or holds nothing but its eos."""
+    lengths = {"source_length": 4, "target_length": 5}
+    some = WEIGHTS * [[1], [0], [1], [1], [1]]
+    some[3, :4] = 0
+    linked = links_of(some, **lengths, empty_rows=True)
+    assert linked == {link for link in links_of(WEIGHTS, **lengths) if link[0] not in (1, 3)}
+    assert links_of(WEIGHTS, **lengths, empty_rows=True) == links_of(WEIGHTS, **lengths)
+
+
 def test_weights_that_end_with_a_sentence_are_all_zero_only_after_it():
     ended = WEIGHTS * [[1], [1], [1], [1], [0]]
     assert links_of(ended, source_length=4, target_length=3, shift=1)

@@ -1,6 +1,7 @@
 """Figures and tables: readable without colour, and as plain text."""
 
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from itertools import combinations, pairwise
 
@@ -33,6 +34,15 @@ def luminance(colour: str) -> float:
 
 def contrast(one: float, other: float) -> float:
     return (max(one, other) + 0.05) / (min(one, other) + 0.05)
+
+
+@pytest.mark.parametrize("target", [["남동생", "##은"], ["남", "동"]], ids=["words", "signs"])
+def test_korean_is_drawn(target: list[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a missing glyph is only a warning
+        axes = plotting.heat_map(np.eye(2), ["my", "brother"], target)
+        axes.set_title("남동생 α_tj ≥ 0")
+        axes.figure.canvas.draw()
 
 
 def test_models_differ_in_more_than_colour() -> None:
@@ -173,7 +183,7 @@ def test_heat_map_of_characters_shows_blanks() -> None:
     assert "".join(labels(across)) == "Thursday,␣September␣23,␣2024␣"
     assert labels(axes.get_yticklabels())[-1] == "<eos>"
     for label in (*across, *axes.get_yticklabels()):
-        assert label.get_fontfamily() == ["monospace"]
+        assert label.get_fontfamily()[0] == "monospace"
     assert {label.get_rotation() for label in across} == {0}
 
 

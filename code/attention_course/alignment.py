@@ -126,6 +126,7 @@ def links_of(
     source_length: int | np.ndarray,
     target_length: int | np.ndarray,
     shift: int = 0,
+    empty_rows: bool = False,
 ) -> frozenset[Link] | list[frozenset[Link]]:
     """Each target token linked to the source word with the largest attention weight.
 
@@ -142,8 +143,11 @@ def links_of(
     last one of weights that have no row for eos, cut at a maximal length. `oracle_floor` holds
     where every token has a link.
 
-    Raises ValueError for other axes, lengths outside the weights, a row without any weight,
-    negative or NaN weights (scores are not weights), or another shift.
+    empty_rows: whether a row may be without any weight, as where a local window lies beyond the
+    sentence. Its token then gets no link.
+
+    Raises ValueError for other axes, lengths outside the weights, a row without any weight unless
+    `empty_rows`, negative or NaN weights (scores are not weights), or another shift.
     """
     weights = np.asarray(weights)
     if weights.ndim not in (2, 3):
@@ -155,24 +159,26 @@ def links_of(
         raise ValueError("weights: got negative numbers or NaN, expected weights, not scores")
     sources = _lengths("source_length", source_length, weights, low=1)
     targets = _lengths("target_length", target_length, weights, low=0)
-    links = [_links_of_one(*one, shift) for one in zip(batch, sources, targets)]
+    links = [_links_of_one(*one, shift, empty_rows) for one in zip(batch, sources, targets)]
     return links if weights.ndim == 3 else links[0]
 
 
 def _links_of_one(
-    weights: np.ndarray, source_length: int, target_length: int, shift: int
+    weights: np.ndarray, source_length: int, target_length: int, shift: int, empty_rows: bool
 ) -> frozenset[Link]:
     """weights (T,S) -> links of the tokens whose row t + shift exists."""
     tokens = np.arange(max(0, -shift), min(target_length, len(weights) - shift))
     rows = weights[tokens + shift]
     empty = ~rows.any(axis=1)
-    if empty.any():
+    if empty.any() and not empty_rows:
         raise ValueError(
             f"weights: row {tokens[empty][0] + shift} is all zero, expected the weights of a "
             f"token of target_length = {target_length}"
         )
-    best = rows[:, :source_length].argmax(axis=1)
-    return frozenset(zip(tokens.tolist(), best.tolist()))
+    rows = rows[:, :source_length]
+    linked = rows.any(axis=1) if empty_rows else np.ones(len(rows), dtype=bool)
+    best = rows[linked].argmax(axis=1)
+    return frozenset(zip(tokens[linked].tolist(), best.tolist()))
 
 
 def _lengths(name: str, given: int | np.ndarray, weights: np.ndarray, low: int) -> list[int]:

@@ -125,17 +125,23 @@ def error_rates(model, pairs: Sequence[Pair], task: Task) -> dict[str, float]:
         sources += batch.source_lengths.tolist()
         targets += (batch.target_lengths - 1).tolist()
     gold = [pair.sure for pair in pairs], [pair.possible for pair in pairs]
-    return {
-        name: round(alignment_error_rate(_links(weights, sources, targets, shift), *gold), 4)
-        for name, shift in (("aer", 0), ("aer_row_later", 1), ("aer_row_earlier", -1))
-    }
+    local = getattr(model, "kind", "global") != "global"  # its window may lie beyond the sentence
+    found = {}
+    for name, shift in (("aer", 0), ("aer_row_later", 1), ("aer_row_earlier", -1)):
+        links = _links(weights, sources, targets, shift, local)
+        found[name] = round(alignment_error_rate(links, *gold), 4)
+    return found
 
 
 def _links(
-    weights: Sequence[np.ndarray], sources: Sequence[int], targets: Sequence[int], shift: int
+    weights: Sequence[np.ndarray],
+    sources: Sequence[int],
+    targets: Sequence[int],
+    shift: int,
+    local: bool,
 ) -> list[Any]:
     return [
-        links_of(seen, source_length=source, target_length=target, shift=shift)
+        links_of(seen, source_length=source, target_length=target, shift=shift, empty_rows=local)
         for seen, source, target in zip(weights, sources, targets, strict=True)
     ]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from unicodedata import east_asian_width
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,6 +12,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
+
+from attention_course.plotting.style import korean_font
 
 # White is 0 and the darkest blue 1; even steps of lightness, so it reads the same in grey.
 WEIGHT_COLOURS = LinearSegmentedColormap.from_list("weight", ["white", "#0B2540"])
@@ -171,8 +174,9 @@ def _overhang(source: Sequence[str]) -> float:
 
 
 def _length(tokens: Sequence[str]) -> float:
-    """Of the longest, in inches: a letter is about 0.6 of the type size wide."""
-    return max(map(len, tokens)) * 0.6 * LABEL_SIZE / 72
+    """Of the longest, in inches: a letter is about 0.6 of the type size wide, a hangul 1."""
+    widths = [sum(1 if east_asian_width(c) in "WF" else 0.6 for c in token) for token in tokens]
+    return max(widths) * LABEL_SIZE / 72
 
 
 def _are_words(tokens: Sequence[str]) -> bool:
@@ -182,7 +186,7 @@ def _are_words(tokens: Sequence[str]) -> bool:
 
 def _style(tokens: Sequence[str]) -> dict[str, object]:
     family = "sans-serif" if _are_words(tokens) else "monospace"
-    return {"fontsize": LABEL_SIZE, "family": family}
+    return {"fontsize": LABEL_SIZE, "family": [family, *korean_font()]}
 
 
 def _shown(tokens: Sequence[str]) -> list[str]:

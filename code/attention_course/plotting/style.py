@@ -5,7 +5,12 @@ A model keeps its colour *and* its line style and marker through the whole cours
 depends on colour alone. Query, key, value and context have one colour each.
 """
 
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
 import matplotlib.pyplot as plt
+from matplotlib import font_manager
 
 ROLES = {"query": "#0072B2", "key": "#B34700", "value": "#007A5A", "context": "#8F3F71"}
 # The same, pale: what a box of that role is filled with. Text in it is dark.
@@ -29,9 +34,10 @@ MODELS = {
 
 
 def use_style() -> None:
-    """Set matplotlib's defaults for every figure of the course."""
+    """Set matplotlib's defaults for every figure of the course; Korean is drawn, too."""
     plt.rcParams.update(
         {
+            "font.family": ["sans-serif", *korean_font()],  # where the first lacks a sign
             "figure.figsize": (4.6, 3.2),
             "figure.dpi": 140,
             "figure.constrained_layout.use": True,
@@ -48,3 +54,17 @@ def use_style() -> None:
             "lines.markersize": 5,
         }
     )
+
+
+@cache
+def korean_font() -> list[str]:
+    """NanumGothic, out of the package `koreanize-matplotlib`; nothing where that is missing.
+
+    The package is not imported: from Python 3.12 on it cannot be, and it would change the defaults.
+    """
+    package = find_spec("koreanize_matplotlib")
+    if package is None or package.origin is None:
+        return []
+    path = Path(package.origin).parent / "fonts" / "NanumGothic.ttf"
+    font_manager.fontManager.addfont(path)
+    return [font_manager.FontProperties(fname=path).get_name()]
