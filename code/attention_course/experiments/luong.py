@@ -1,7 +1,7 @@
 """English to Korean, and to French, with Luong attention: global, by location, and local.
 
-The set-up is that of `english_french` but for the decoder. Bahdanau's decoder on Korean is the
-yardstick; on French its runs are in `english_french`.
+The set-up is that of `english_french` but for the decoder. Bahdanau's decoder on Korean, and one
+without attention, are the yardsticks; on French their runs are in `english_french`.
 """
 
 from typing import Any
@@ -37,13 +37,14 @@ REACH = 2  # of a local window
 MODELS: dict[str, tuple[type[Seq2Seq], dict[str, Any]]] = {
     "global": (LuongSeq2Seq, LUONG),
     "bahdanau": (BahdanauSeq2Seq, {}),
+    "plain": (Seq2Seq, {}),
     "location": (LuongSeq2Seq, LUONG | {"score": "location", "places": PLACES}),
     "local-m": (LuongSeq2Seq, LUONG | {"attention": "local-m", "reach": REACH}),
     "local-p": (LuongSeq2Seq, LUONG | {"attention": "local-p", "reach": REACH}),
 }
 JOIN = {"korean": detokenize_korean, "french": detokenize_french}
 RUNS = [("korean", model) for model in MODELS]
-RUNS += [("french", model) for model in MODELS if model != "bahdanau"]
+RUNS += [("french", model) for model in MODELS if model not in ("bahdanau", "plain")]
 SHIPPED = {"language": "korean", "model": "global", "seed": 0}
 
 
