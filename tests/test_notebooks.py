@@ -126,6 +126,7 @@ def test_markdown_reads_in_colab_too(path: Path) -> None:
     for index, line in prose(read(path)):
         where = f"cell {index}: {line.strip()[:60]}"
         assert not re.match(r"\s*(`{3,}|~{3,})\s*\{", line), f"use a colon fence: {where}"
+        assert "____" not in line, rf"escape a blank as \_\_\_\_, or two of them make bold: {where}"
         role = re.search(r"\{(?:glue|cite|numref)[\w:]*\}`", line)
         assert not role, f"{role and role[0]} is no plain link: {where}"
         if "$$" in re.sub(r"`[^`]*`", "", line):
