@@ -12,6 +12,7 @@ from attention_course.corpora.vocabulary import Vocabulary
 from attention_course.experiments import english_french, multi30k, scheduled_sampling, translating
 from attention_course.experiments.translating import Task
 from attention_course.pytorch.bahdanau import BahdanauSeq2Seq
+from attention_course.pytorch.training import make_train_step
 
 SENTENCES = ("a b", "b", "c a b c", "d", "b c d a b", "a d", "c", "d b a")
 PAIRS = [
@@ -42,7 +43,7 @@ def a_model(task: Task, kind: type = BahdanauSeq2Seq, seed: int = 0) -> Bahdanau
 def train(model: torch.nn.Module, task: Task, epochs: int) -> list[float]:
     source, target = (vocabulary.encode for vocabulary in task.vocabularies)
     ids = [(source(pair.source), target(pair.target)) for pair in PAIRS]
-    step = english_french.make_train_step(model, 2e-2)
+    step = make_train_step(model, 2e-2)
     return [step(b) for b in bucketed_batches(ids, 8, *task.vocabularies, 0, epochs=epochs)]
 
 

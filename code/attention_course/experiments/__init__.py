@@ -17,5 +17,8 @@ EXPERIMENTS = (
     "multi30k",
     "scheduled_sampling",
     "sentiment",
+    "luong",
+    "which_difference",
+    "depth",
     "memory_copy",
 )

@@ -10,18 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from attention_course.corpora.grammar.french import detokenize_french
-from attention_course.experiments.runner import Outcome, to_ship
-from attention_course.experiments.task import Task, train_watched
-from attention_course.experiments.translating import (
-    SPLITS,
-    count_parameters,
-    fingerprint,
-    judge,
-    load_task,
-    text_scores,
-    translate,
-)
-from attention_course.pytorch import weights
+from attention_course.experiments.runner import Outcome
+from attention_course.experiments.task import Task
+from attention_course.experiments.translating import load_task, train_and_judge
 from attention_course.pytorch.attention import (
     AdditiveScore,
     Attention,
@@ -30,9 +21,7 @@ from attention_course.pytorch.attention import (
 )
 from attention_course.pytorch.bahdanau import BahdanauSeq2Seq
 from attention_course.pytorch.seq2seq import Memory, Seq2Seq
-from attention_course.pytorch.training import make_train_step
 from attention_course.results import Settings
-from attention_course.schedules import linear_schedule
 
 TOLD_APART_BY = ("model", "size", "seed")
 SEEDS = (0, 1, 2)
@@ -117,25 +106,8 @@ def settings() -> list[Settings]:
 def run(settings: Settings) -> Outcome:
     """Train; watch validation sentences on the way; at the end, every split."""
     task = load_task(settings["fixed"]["language"], settings["size"])
-    model, sizes = build(settings, task)
-    watched = task.corpus.validation[: settings["fixed"]["watched"]]
-
-    def look() -> dict[str, float]:
-        said = translate(model, [pair.source for pair in watched], *task.vocabularies)
-        return text_scores(said, watched, detokenize_french)
-
-    rate = linear_schedule(settings["learning_rate"], settings["steps"], settings["warmup"])
-    batches = task.batches(settings["batch_size"], 1000 + settings["seed"])
-    curve = train_watched(make_train_step(model, rate), batches, settings, look)
-    metrics: dict[str, Any] = {"corpus": fingerprint(task.corpus)}
-    metrics["parameters"] = count_parameters(model)
-    metrics |= {split: judge(model, task, split, detokenize_french) for split in SPLITS}
-    shipped = None
-    if SHIPPED.items() <= settings.items():
-        roles = {"source": task.source_vocab, "target": task.target_vocab}
-        shipped = {"english_french": to_ship(model, sizes, roles, weights)}
-        metrics["test_200_shipped"] = judge(model, task, "test", detokenize_french, 200)["exact"]
-    return Outcome(metrics, curve, shipped)
+    ship_as = "english_french" if SHIPPED.items() <= settings.items() else None
+    return train_and_judge(*build(settings, task), task, settings, detokenize_french, ship_as)
 
 
 def build(settings: Settings, task: Task) -> tuple[Seq2Seq, dict[str, Any]]:

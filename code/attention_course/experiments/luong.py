@@ -10,24 +10,13 @@ import torch
 
 from attention_course.corpora.grammar.french import detokenize_french
 from attention_course.corpora.grammar.korean import detokenize_korean
-from attention_course.experiments.runner import Outcome, to_ship
-from attention_course.experiments.task import Task, train_watched
-from attention_course.experiments.translating import (
-    SPLITS,
-    count_parameters,
-    fingerprint,
-    judge,
-    load_task,
-    text_scores,
-    translate,
-)
-from attention_course.pytorch import weights
+from attention_course.experiments.runner import Outcome
+from attention_course.experiments.task import Task
+from attention_course.experiments.translating import load_task, train_and_judge
 from attention_course.pytorch.bahdanau import BahdanauSeq2Seq
 from attention_course.pytorch.luong import LuongSeq2Seq
 from attention_course.pytorch.seq2seq import Seq2Seq
-from attention_course.pytorch.training import make_train_step
 from attention_course.results import Settings
-from attention_course.schedules import linear_schedule
 
 TOLD_APART_BY = ("language", "model", "seed")
 SEEDS = (0, 1, 2)
@@ -71,26 +60,9 @@ def settings() -> list[Settings]:
 def run(settings: Settings) -> Outcome:
     """Train; watch validation sentences on the way; at the end, every split."""
     task = load_task(settings["language"], settings["fixed"]["size"])
+    ship_as = "english_korean" if SHIPPED.items() <= settings.items() else None
     join = JOIN[settings["language"]]
-    model, sizes = build(settings, task)
-    watched = task.corpus.validation[: settings["fixed"]["watched"]]
-
-    def look() -> dict[str, float]:
-        said = translate(model, [pair.source for pair in watched], *task.vocabularies)
-        return text_scores(said, watched, join)
-
-    rate = linear_schedule(settings["learning_rate"], settings["steps"], settings["warmup"])
-    batches = task.batches(settings["batch_size"], 1000 + settings["seed"])
-    curve = train_watched(make_train_step(model, rate), batches, settings, look)
-    metrics: dict[str, Any] = {"corpus": fingerprint(task.corpus)}
-    metrics["parameters"] = count_parameters(model)
-    metrics |= {split: judge(model, task, split, join) for split in SPLITS}
-    shipped = None
-    if SHIPPED.items() <= settings.items():
-        roles = {"source": task.source_vocab, "target": task.target_vocab}
-        shipped = {"english_korean": to_ship(model, sizes, roles, weights)}
-        metrics["test_200_shipped"] = judge(model, task, "test", join, 200)["exact"]
-    return Outcome(metrics, curve, shipped)
+    return train_and_judge(*build(settings, task), task, settings, join, ship_as)
 
 
 def build(settings: Settings, task: Task) -> tuple[Seq2Seq, dict[str, Any]]:

@@ -12,8 +12,13 @@ from attention_course.corpora.batching import Batch, make_batch
 from attention_course.corpora.translation import Pair, Translation, load_translation
 from attention_course.corpora.vocabulary import Vocabulary
 from attention_course.decoding import beam, greedy
-from attention_course.experiments.task import Task, make_task
+from attention_course.experiments.runner import Outcome, to_ship
+from attention_course.experiments.task import Task, make_task, train_watched
 from attention_course.metrics import bleu, chrf, exact_match
+from attention_course.pytorch import weights as torch_weights
+from attention_course.pytorch.training import make_train_step
+from attention_course.results import Settings
+from attention_course.schedules import linear_schedule
 
 SPLITS = ("test", "combinations", "longer")  # on which a translator is judged
 Tokens = Sequence[str]
@@ -73,6 +78,38 @@ def pair_batch(pairs: Sequence[Pair], source_vocab: Vocabulary, target_vocab: Vo
     sources = [source_vocab.encode(pair.source) for pair in pairs]
     targets = [target_vocab.encode(pair.target) for pair in pairs]
     return make_batch(sources, targets, source_vocab, target_vocab)
+
+
+def train_and_judge(
+    model: nn.Module,
+    sizes: dict[str, Any],
+    task: Task,
+    settings: Settings,
+    join: Callable[[Tokens], str],
+    ship_as: str | None = None,
+) -> Outcome:
+    """Train by the settings; watch validation sentences on the way; at the end, every split.
+
+    `sizes` are the arguments that build the model; `ship_as` names its file, if it is shipped.
+    """
+    watched = task.corpus.validation[: settings["fixed"]["watched"]]
+
+    def look() -> dict[str, float]:
+        said = translate(model, [pair.source for pair in watched], *task.vocabularies)
+        return text_scores(said, watched, join)
+
+    rate = linear_schedule(settings["learning_rate"], settings["steps"], settings["warmup"])
+    batches = task.batches(settings["batch_size"], 1000 + settings["seed"])
+    curve = train_watched(make_train_step(model, rate), batches, settings, look)
+    metrics: dict[str, Any] = {"corpus": fingerprint(task.corpus)}
+    metrics["parameters"] = count_parameters(model)
+    metrics |= {split: judge(model, task, split, join) for split in SPLITS}
+    if ship_as is None:
+        return Outcome(metrics, curve)
+    roles = {"source": task.source_vocab, "target": task.target_vocab}
+    shipped = {ship_as: to_ship(model, sizes, roles, torch_weights)}
+    metrics["test_200_shipped"] = judge(model, task, "test", join, 200)["exact"]
+    return Outcome(metrics, curve, shipped)
 
 
 def text_scores(
