@@ -21,4 +21,5 @@ EXPERIMENTS = (
     "which_difference",
     "depth",
     "memory_copy",
+    "kor_eng",
 )
