@@ -24,9 +24,9 @@ from attention_course.corpora.tokenizers import (
     tokenize_words,
 )
 from attention_course.corpora.vocabulary import Vocabulary
-from attention_course.decoding import greedy
+from attention_course.experiments import translating
 from attention_course.experiments.runner import Outcome
-from attention_course.experiments.translating import count_parameters, source_batch
+from attention_course.experiments.translating import count_parameters
 from attention_course.metrics import bleu, chrf, exact_match
 from attention_course.pytorch.luong import LuongSeq2Seq
 from attention_course.pytorch.seq2seq import Seq2Seq
@@ -191,21 +191,11 @@ def translate(
     vocabularies: Vocabularies,
     unit: Unit,
     longest: int,
-    at_once: int = 250,
 ) -> list[str]:
     """Greedy translations of the English of each pair, of at most `longest` tokens, as texts."""
     sources = [tokenize_words(pair.english, lower=True) for pair in pairs]
-    order = np.argsort([len(source) for source in sources], kind="stable")
-    said: dict[int, str] = {}
-    for start in range(0, len(order), at_once):
-        rows = order[start : start + at_once].tolist()
-        batch = source_batch([sources[row] for row in rows], *vocabularies)
-        state = model.start(batch.source, batch.source_lengths)
-        ends = vocabularies[1].sos, vocabularies[1].eos
-        decoded = greedy(model.step, state, len(rows), *ends, max_length=longest)
-        texts = (unit.join(vocabularies[1].decode(ids)) for ids in decoded)
-        said |= dict(zip(rows, texts, strict=True))
-    return [said[row] for row in range(len(sources))]
+    said = translating.translate(model, sources, *vocabularies, longest=longest)
+    return [unit.join(tokens) for tokens in said]
 
 
 def score(said: Sequence[str], pairs: Sequence[AnkiPair]) -> dict[str, Any]:

@@ -43,20 +43,21 @@ def translate(
     target_vocab: Vocabulary,
     beam_size: int = 1,
     at_once: int = 250,
+    longest: int | None = None,
 ) -> list[list[str]]:
     """Translations of tokenised sentences by a trained model of any framework.
 
     Sentences of similar length are decoded together, `at_once` of them. A translation has at most
-    1.5 times as many tokens as its source, and ten more. beam_size 1 is greedy.
+    `longest` tokens; if None, 1.5 times as many as its source, and ten more. beam_size 1 is greedy.
     """
     order = np.argsort([len(source) for source in sources], kind="stable")
     said: dict[int, list[str]] = {}
     for start in range(0, len(order), at_once):
         rows = order[start : start + at_once].tolist()
         batch = source_batch([sources[row] for row in rows], source_vocab, target_vocab)
-        longest = int(1.5 * batch.source.shape[1]) + 10
+        limit = int(1.5 * batch.source.shape[1]) + 10 if longest is None else longest
         state = model.start(batch.source, batch.source_lengths)
-        sizes = {"sos": target_vocab.sos, "eos": target_vocab.eos, "max_length": longest}
+        sizes = {"sos": target_vocab.sos, "eos": target_vocab.eos, "max_length": limit}
         if beam_size == 1:
             decoded = greedy(model.step, state, len(rows), **sizes)
         else:
