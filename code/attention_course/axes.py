@@ -116,6 +116,13 @@ def check_count(name: str, given: int) -> None:
         raise ValueError(f"{name} must be 1 or more, got {given}")
 
 
+def check_heads(model_size: int, heads: int) -> None:
+    """Raise unless `heads` heads share `model_size` numbers evenly."""
+    check_count("heads", heads)
+    if model_size % heads:
+        raise ValueError(f"heads must divide the model size {model_size}, got {heads}")
+
+
 def check_shifts(shifts: int, rows: int | None = None) -> None:
     """Raise unless a head can choose between `shifts` moves, as many to each side, on `rows`."""
     check_count("shifts", shifts)
