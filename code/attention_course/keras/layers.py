@@ -1,4 +1,4 @@
-"""`keras.layers.Dense` and `Embedding`, initialised by the rule that all three frameworks share."""
+"""Keras's own `Dense`, `Embedding` and `LayerNormalization`, as all three frameworks have them."""
 
 import keras
 
@@ -41,4 +41,16 @@ def embedding(
     normal = keras.initializers.RandomNormal(stddev=1.0, seed=seed_generator(seed))
     layer = keras.layers.Embedding(vocab_size, embed_size, normal, dtype=dtype)
     layer.build()
+    return layer
+
+
+def layer_norm(
+    size: int, epsilon: float = 1e-5, dtype: str | None = None
+) -> keras.layers.LayerNormalization:
+    """Each vector (D,) to mean 0 and variance 1, scaled and shifted, built: gamma, beta (D,).
+
+    Keras's own ε is 1e-3, a hundred times that of PyTorch.
+    """
+    layer = keras.layers.LayerNormalization(epsilon=epsilon, dtype=dtype)
+    layer.build((None, size))
     return layer

@@ -21,6 +21,7 @@ from attention_course.keras.recurrent import GRU, LSTM, RNN
 _PLAIN = {
     keras.layers.Dense: ("weight", "bias"),
     keras.layers.Embedding: ("weight",),
+    keras.layers.LayerNormalization: ("weight", "bias"),
     GeneralScore: ("weight",),
     LocationScore: ("weight",),
     AdditiveScore: ("query_weight", "key_weight", "vector"),

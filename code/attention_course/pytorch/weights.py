@@ -74,6 +74,6 @@ def _parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, bool]]:
             yield prefix + "bias", module.bias, False
         elif isinstance(module, nn.Embedding | GeneralScore | LocationScore):
             yield prefix + "weight", module.weight, False
-        elif isinstance(module, AdditiveScore | AttentionPooling | PlacePredictor):
+        elif isinstance(module, AdditiveScore | AttentionPooling | PlacePredictor | nn.LayerNorm):
             for name, parameter in module.named_parameters():
                 yield prefix + name, parameter, False

@@ -1,4 +1,4 @@
-"""What a layer is, and the two simplest: Linear and Embedding."""
+"""What a layer is, and the simplest: Linear, Embedding, LayerNorm, Maxout."""
 
 from typing import Any
 
@@ -95,6 +95,45 @@ class Embedding(Layer):
         first = np.flatnonzero(np.diff(ordered, prepend=-1))
         dweight.fill(0)
         dweight[ordered[first]] = np.add.reduceat(_rows(dvectors)[order], first, axis=0)
+
+
+class LayerNorm(Layer):
+    """Each vector on its own to mean 0 and variance 1, then scaled and shifted (Ba et al. 2016):
+    x (..., D) -> y (..., D).
+
+    y = (x − μ) / √(σ² + ε) · w + b, with μ and σ² over the D numbers of *one* token; σ² is their
+    mean square (divided by D, not by D − 1). `weight` w and `bias` b, both (D,), begin as 1 and 0.
+    """
+
+    def __init__(
+        self, size: int, epsilon: float = 1e-5, dtype: np.dtype | type = np.float32
+    ) -> None:
+        self.epsilon = epsilon
+        super().__init__({"weight": np.ones(size, dtype), "bias": np.zeros(size, dtype)})
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        weight = self.params["weight"]
+        expect_last_axis("x", x, self.dtype, len(weight))
+        centred = x - x.mean(axis=-1, keepdims=True)
+        deviation = np.sqrt((centred**2).mean(axis=-1, keepdims=True) + self.epsilon)
+        normal = centred / deviation
+        self._cache = (normal, deviation)
+        return normal * weight + self.params["bias"]
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        """dy (..., D) -> dx (..., D).
+
+        What moves all D numbers alike, or along x itself, is undone by the norm: of the gradient
+        only the rest goes on.
+        """
+        normal, deviation = self._last_call()
+        expect("dy", dy, self.dtype, *normal.shape)
+        np.sum(_rows(dy * normal), axis=0, out=self.grads["weight"])
+        np.sum(_rows(dy), axis=0, out=self.grads["bias"])
+        dnormal = dy * self.params["weight"]
+        alike = dnormal.mean(axis=-1, keepdims=True)
+        along = (dnormal * normal).mean(axis=-1, keepdims=True)
+        return (dnormal - alike - normal * along) / deviation
 
 
 class Maxout(Layer):
