@@ -647,3 +647,17 @@ def test_graph_brings_two_gradients_back_and_adds_them() -> None:
     assert sum_.get_ydata()[-1] < sum_.get_ydata()[0] < plus[1]
     gradients = {"dquery", "dscores", "dweights", "dkey", "dvalue", "dcontext"}
     assert gradients < set(texts(figure))
+
+
+@pytest.mark.parametrize(
+    ("values", "places", "text"),
+    [
+        ([0.9841, 0.981, 0.987], 3, ".984 (.981–.987)"),
+        ([0.5, 1.0, 0.0], 2, ".50 (.00–1.00)"),
+        ([81.06, 78.7, 84.3], 1, "81.4 (78.7–84.3)"),
+        ([0.2, 0.1], 0, "0 (0–0)"),
+        ([-0.25, 0.25], 2, ".00 (-0.25–.25)"),
+    ],
+)
+def test_seeds_are_told_by_mean_and_ends(values: list[float], places: int, text: str) -> None:
+    assert plotting.over_seeds(values, places) == text

@@ -10,6 +10,7 @@ from attention_course.experiments.which_difference import DECODERS, EarlyLuong, 
 from attention_course.pytorch.luong import LuongSeq2Seq
 
 SOURCE, LENGTHS = np.array([[3, 5, 4, 6], [4, 3, 0, 0]]), np.array([4, 2])
+ASKS = ("before", "after")
 TARGET = np.array([[1, 4, 5, 3, 6], [1, 6, 3, 5, 4]])
 
 
@@ -87,3 +88,19 @@ def test_early_and_fed_with_an_additive_score_is_bahdanaus_step() -> None:
     for model in (mine, theirs):
         model.seen = model.alignment(SOURCE, LENGTHS, TARGET)
     assert np.abs(mine.seen - theirs.seen).max() < 1e-12
+
+
+def test_an_effect_is_the_mean_of_differences_in_one_choice_alone() -> None:
+    found = which_difference.effect("exact", "fed", score="additive")
+    first, second = (
+        np.mean(
+            [which_difference.measured("exact", asks=a, score="additive", fed=fed) for a in ASKS],
+            axis=0,
+        )
+        for fed in (False, True)
+    )
+    assert found.shape == (3, 3) and np.allclose(found, second - first)
+    other_way = which_difference.effect("exact", "score", fed=False, asks="after")
+    one = which_difference.measured("exact", asks="after", score="general", fed=False)
+    other = which_difference.measured("exact", asks="after", score="additive", fed=False)
+    assert np.allclose(other_way, other - one) and (other_way > 0).all()

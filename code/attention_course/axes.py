@@ -103,17 +103,12 @@ def check_option(name: str, given: Any, options: tuple[str, ...], hint: str = ""
         raise ValueError(f"{name} must be one of {options}, got {given!r}{hint}")
 
 
-def check_reach(reach: int) -> None:
-    """Raise unless a window may reach that far to both sides."""
-    check_count("reach", reach)
-
-
-def check_count(name: str, given: int) -> None:
-    """Raise unless the argument `name` is a whole number, 1 or more."""
+def check_count(name: str, given: int, least: int = 1) -> None:
+    """Raise unless the argument `name` is a whole number, `least` or more."""
     if not isinstance(given, int) or isinstance(given, bool):
         raise TypeError(f"{name} must be an int, got {type(given).__name__}")
-    if given < 1:
-        raise ValueError(f"{name} must be 1 or more, got {given}")
+    if given < least:
+        raise ValueError(f"{name} must be {least} or more, got {given}")
 
 
 def check_heads(model_size: int, heads: int) -> None:

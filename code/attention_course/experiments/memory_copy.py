@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from attention_course.experiments.runner import Outcome, to_ship
 from attention_course.experiments.task import train_watched
+from attention_course.experiments.translating import count_parameters
 from attention_course.pytorch import weights
 from attention_course.pytorch.memory import NeuralTuringMachine
 from attention_course.pytorch.recurrent import LSTM
@@ -90,7 +91,7 @@ def run(settings: Settings) -> Outcome:
     batches = copy_batches(settings["batch_size"], tuple(fixed["trained"]), 1000 + seed)
     curve = train_watched(make_copy_step(model, settings), batches, settings, watch)
     metrics = right_by_length(model, fixed["tested"], fixed["sequences"])
-    metrics["parameters"] = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    metrics["parameters"] = count_parameters(model)
     shipped = None
     if SHIPPED.items() <= settings.items():
         shipped = {"ntm": to_ship(model, arguments, {}, weights)}

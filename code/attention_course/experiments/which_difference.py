@@ -6,9 +6,14 @@ to the very step that it was looked up for, where the state before asks; hÌƒ_{tâ
 where the state after asks.
 """
 
+from itertools import product
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
 
+from attention_course import results
 from attention_course.corpora.grammar.korean import detokenize_korean
 from attention_course.experiments.runner import Outcome
 from attention_course.experiments.task import Task, train_watched
@@ -29,12 +34,8 @@ from attention_course.schedules import linear_schedule
 
 TOLD_APART_BY = ("asks", "score", "fed", "budget", "seed")
 SEEDS = (0, 1, 2)
-DECODERS = [
-    (asks, score, fed)
-    for asks in ("before", "after")
-    for score in ("additive", "general")
-    for fed in (True, False)
-]
+CHOICES = {"asks": ("before", "after"), "score": ("general", "additive"), "fed": (False, True)}
+DECODERS = list(product(*CHOICES.values()))
 # About equally many parameters, those of (after, general, fed) with 128 states.
 HIDDEN_SIZES = {
     ("before", "additive", True): 118,
@@ -46,8 +47,8 @@ HIDDEN_SIZES = {
     ("after", "general", True): 128,
     ("after", "general", False): 136,
 }
-# As many updates as take the time of 1,200 of the slowest decoder: measured on one core, each
-# decoder's 100 updates in turn, five rounds, medians.
+# As many updates as take the time of 1,200 of the slowest decoder, on one core; measured again by
+# `benchmarks/eight_decoders.py` they were the same within 3 %.
 STEPS_IN_EQUAL_TIME = {
     ("before", "additive", True): 1260,
     ("before", "additive", False): 1300,
@@ -149,3 +150,25 @@ def build(settings: Settings, task: Task) -> LuongSeq2Seq:
     sizes += tuple(settings["fixed"][name] for name in ("embed_size", "hidden_size"))
     options = {"score": settings["score"], "input_feeding": settings["fed"]}
     return kind(*sizes, cell="gru", bidirectional=True, seed=settings["seed"], **options)
+
+
+def measured(measure: str, budget: str = "updates", **decoder: Any) -> np.ndarray:
+    """What was recorded of one decoder: (seeds, splits)."""
+    runs = results.load("which_difference", budget=budget, **decoder)
+    runs = sorted(runs, key=lambda run: run.settings["seed"])
+    return np.array([[run.metrics[split][measure] for split in SPLITS] for run in runs])
+
+
+def effect(measure: str, factor: str, budget: str = "updates", **only: Any) -> np.ndarray:
+    """What the second of the factor's `CHOICES` changes against the first, all else equal, by seed:
+    (seeds, splits), the mean over the decoders that have the values of `only`.
+    """
+    first, second = CHOICES[factor]
+    decoders = [dict(zip(CHOICES, decoder)) for decoder in DECODERS]
+    changes = [
+        measured(measure, budget, **{**decoder, factor: second})
+        - measured(measure, budget, **decoder)
+        for decoder in decoders
+        if decoder[factor] == first and only.items() <= decoder.items()
+    ]
+    return np.mean(changes, axis=0)

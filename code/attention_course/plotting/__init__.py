@@ -10,7 +10,7 @@ from attention_course.plotting.networks import (
     draw_orders,
 )
 from attention_course.plotting.style import MODELS, ROLES, use_style
-from attention_course.plotting.tables import table
+from attention_course.plotting.tables import over_seeds, table
 
 __all__ = [
     "MODELS",
@@ -25,6 +25,7 @@ __all__ = [
     "heat_map",
     "heat_maps",
     "legend_below",
+    "over_seeds",
     "stacked_panels",
     "table",
     "use_style",

@@ -17,5 +17,15 @@ def table(rows: Sequence[Mapping[str, object]]) -> str:
     )
 
 
+def over_seeds(values: Sequence[float], places: int = 3) -> str:
+    """Mean, and in brackets the lowest and the highest: ".984 (.981–.987)", with no 0 before the
+    point, so that three of them stand side by side.
+    """
+    found = (sum(values) / len(values), min(values), max(values))
+    texts = (f"{value:.{places}f}" for value in found)
+    mean, low, high = (text[1:] if text.startswith("0.") else text for text in texts)
+    return f"{mean} ({low}–{high})"
+
+
 def _cell(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)

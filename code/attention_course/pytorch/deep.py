@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from attention_course.axes import check_option
+from attention_course.axes import check_count, check_option
 from attention_course.pytorch.attention import (
     AdditiveScore,
     Attention,
@@ -48,7 +48,7 @@ class Stack(nn.Module):
     ) -> None:
         super().__init__()
         check_option("cell", cell, tuple(sorted(CELLS)))
-        check_layers(layers)
+        check_count("layers", layers)
         _check_residual(residual_from, layers, 3 if bidirectional else 2)
         self.count = layers
         self.residual_from = layers + 1 if residual_from is None else residual_from
@@ -188,7 +188,7 @@ class GNMT(Seq2Seq):
         seed: int = 0,
         dropout: float = 0.0,
     ) -> None:
-        check_layers(layers, least=2)
+        check_count("layers", layers, least=2)
         self.cell, self.layers = cell, layers
         sizes = (source_size, target_size, embed_size, hidden_size)
         super().__init__(*sizes, cell, True, seed, dropout)
@@ -233,14 +233,6 @@ class GNMT(Seq2Seq):
         above = tuple(part for layer in others for part in layer)
         top, above = self.decoder.rnn.climb(states, None, above, context, first=2)
         return self.decoder.readout(self.dropout(top)), (*bottom, *above), weights
-
-
-def check_layers(layers: int, least: int = 1) -> None:
-    """Raise unless `layers` is an int, `least` or more."""
-    if not isinstance(layers, int) or isinstance(layers, bool):
-        raise TypeError(f"layers must be an int, got {type(layers).__name__}")
-    if layers < least:
-        raise ValueError(f"layers must be {least} or more, got {layers}")
 
 
 def _check_residual(residual_from: int | None, layers: int, least: int) -> None:

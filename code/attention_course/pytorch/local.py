@@ -7,7 +7,7 @@ to, weights and context are zero.
 import torch
 from torch import Tensor, nn
 
-from attention_course.axes import check_axes, check_mask, check_places, check_reach
+from attention_course.axes import check_axes, check_count, check_mask, check_places
 from attention_course.pytorch.attention import Score, masked_softmax, uniform, weighted_sum
 
 
@@ -39,7 +39,7 @@ class LocalAttention(nn.Module):
 
     def __init__(self, score: Score, reach: int, predictor: PlacePredictor | None = None) -> None:
         super().__init__()
-        check_reach(reach)
+        check_count("reach", reach)
         self.score, self.reach, self.predictor = score, reach, predictor
 
     def forward(

@@ -6,7 +6,7 @@ to, weights and context are zero.
 
 import numpy as np
 
-from attention_course.axes import check_axes, check_mask, check_places, check_reach
+from attention_course.axes import check_axes, check_count, check_mask, check_places
 from attention_course.scratch.attention import Score, WeightedSum, masked_softmax, product
 from attention_course.scratch.functional import sigmoid, softmax_backward
 from attention_course.scratch.layers import Layer, Seed, uniform
@@ -56,7 +56,7 @@ class LocalAttention(Layer):
     """
 
     def __init__(self, score: Score, reach: int, predictor: PlacePredictor | None = None) -> None:
-        check_reach(reach)
+        check_count("reach", reach)
         self.score, self.reach, self.predictor = score, reach, predictor
         self.weighted_sum = WeightedSum()
         super().__init__(parts={"score": score} | ({"predictor": predictor} if predictor else {}))
