@@ -11,6 +11,8 @@ Shape = tuple[int | None, ...]
 SCORES = ("dot", "scaled_dot", "general", "additive")
 LUONG_SCORES = (*SCORES, "location")
 ATTENTIONS = ("global", "local-m", "local-p")
+POSITIONS = ("sinusoidal", "learned", "none")
+TIES = ("none", "target", "all")
 
 
 def check_axes(kind: type, **arrays: tuple[Any, str]) -> None:
@@ -116,6 +118,26 @@ def check_heads(model_size: int, heads: int) -> None:
     check_count("heads", heads)
     if model_size % heads:
         raise ValueError(f"heads must divide the model size {model_size}, got {heads}")
+
+
+def check_smoothing(smoothing: float) -> None:
+    """Raise unless a target can give away the share `smoothing` of its probability."""
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"smoothing must lie in 0..1, below 1, got {smoothing}")
+
+
+def check_transformer(
+    layers: int, positions: str, tie: str, source_size: int, target_size: int
+) -> None:
+    """Raise unless a Transformer can be built so."""
+    check_count("layers", layers)
+    check_option("positions", positions, POSITIONS)
+    check_option("tie", tie, TIES)
+    if tie == "all" and source_size != target_size:
+        raise ValueError(
+            'tie "all" needs one vocabulary for both languages, so source_size = target_size, '
+            f"got {source_size} and {target_size}"
+        )
 
 
 def check_shifts(shifts: int, rows: int | None = None) -> None:

@@ -24,3 +24,11 @@ def sinusoidal_positions(length: int, model_size: int, base: float = 10_000.0) -
     frequencies = base ** (-np.arange(0, model_size, 2) / model_size)
     angles = np.arange(length)[:, None] * frequencies
     return np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(length, model_size)
+
+
+def check_longest(length: int, longest: int) -> None:
+    """Raise unless a sentence of `length` tokens has a place for each."""
+    if length > longest:
+        raise ValueError(
+            f"the model has positions for {longest} tokens (longest), got a sentence of {length}"
+        )

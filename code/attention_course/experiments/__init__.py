@@ -15,6 +15,7 @@ EXPERIMENTS = (
     "attention_mistakes",
     "english_french",
     "multi30k",
+    "multi30k_transformer",
     "scheduled_sampling",
     "sentiment",
     "luong",

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from attention_course.corpora.batching import bucketed_batches
 from attention_course.corpora.downloads import cache_folder
@@ -55,16 +56,22 @@ def settings() -> list[Settings]:
 
 
 def run(settings: Settings) -> Outcome:
-    """Train, look at the validation set after each epoch, at the 2016 test set once, at the end."""
+    """Bahdanau's decoder."""
+    return train_and_test(BahdanauSeq2Seq, settings)
+
+
+def train_and_test(kind: type[nn.Module], settings: Settings) -> Outcome:
+    """Train, look at the validation set after each epoch, at the 2016 test set once, at the end.
+
+    `kind` is called with the sizes of both vocabularies and the settings' `fixed`.
+    """
     train, validation, test = load_multi30k("en", "fr")
     tokens = [tokenized(pair) for pair in train]
     vocabularies = tuple(
         Vocabulary.from_sequences(side, min_count=settings["min_count"]) for side in zip(*tokens)
     )
     sizes = tuple(map(len, vocabularies))
-    model = BahdanauSeq2Seq(
-        *sizes, **settings["fixed"], seed=settings["seed"], dropout=settings["dropout"]
-    )
+    model = kind(*sizes, **settings["fixed"], seed=settings["seed"], dropout=settings["dropout"])
     curve = learn_or_load(model, tokens, validation, vocabularies, settings)
     metrics: dict[str, Any] = {"vocabularies": sizes, "parameters": count_parameters(model)}
     for name, beam_size in (("greedy", 1), ("beam", settings["beam_size"])):
@@ -76,7 +83,7 @@ def run(settings: Settings) -> Outcome:
 
 
 def learn_or_load(
-    model: BahdanauSeq2Seq,
+    model: nn.Module,
     train: Sequence[Tokens],
     validation: Sequence[Texts],
     vocabularies: Vocabularies,
@@ -106,7 +113,7 @@ def cached(settings: Settings) -> Path:
 
 
 def learn(
-    model: BahdanauSeq2Seq,
+    model: nn.Module,
     train: Sequence[Tokens],
     validation: Sequence[Texts],
     vocabularies: Vocabularies,
@@ -125,7 +132,8 @@ def learn(
         bleu = score(translations(model, validation, vocabularies), validation)["bleu"]
         return {"bleu": bleu, "minutes": round((perf_counter() - begin) / 60, 1)}
 
-    train_step = make_train_step(model, rate, settings["max_norm"])
+    smoothing = settings.get("smoothing", 0.0)
+    train_step = make_train_step(model, rate, settings["max_norm"], smoothing=smoothing)
     history = fit(train_step, batches, steps, look, evaluate_every=an_epoch)
     means = np.reshape(history.losses, (settings["epochs"], an_epoch)).mean(axis=1)
     return [
@@ -140,7 +148,7 @@ def tokenized(pair: Texts) -> Tokens:
 
 
 def translations(
-    model: BahdanauSeq2Seq, pairs: Sequence[Texts], vocabularies: Vocabularies, beam_size: int = 1
+    model: nn.Module, pairs: Sequence[Texts], vocabularies: Vocabularies, beam_size: int = 1
 ) -> list[str]:
     """French for the English of each pair, as text."""
     sources = [tokenized(pair)[0] for pair in pairs]
@@ -154,7 +162,7 @@ def score(said: Sequence[str], pairs: Sequence[Texts]) -> dict[str, Any]:
 
 
 def maps(
-    model: BahdanauSeq2Seq, test: Sequence[Texts], vocabularies: Vocabularies
+    model: nn.Module, test: Sequence[Texts], vocabularies: Vocabularies
 ) -> list[dict[str, Any]]:
     """Attention weights of two translations, rows target, columns source."""
     found = []

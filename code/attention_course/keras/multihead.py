@@ -11,6 +11,8 @@ from attention_course.axes import check_axes, check_heads
 from attention_course.keras.attention import Attention, DotScore
 from attention_course.keras.layers import Seed, linear, seed_generator
 
+KeysValues = tuple[tf.Tensor, tf.Tensor]  # (B,N,S,D/N) each: projected and split into heads
+
 
 def split_heads(x: tf.Tensor, heads: int) -> tf.Tensor:
     """(B,T,D) -> (B,N,T,D/N): head n gets numbers n·D/N … (n + 1)·D/N − 1 of every token.
@@ -63,11 +65,27 @@ class MultiHeadAttention(keras.layers.Layer):
         in their place without `need_weights` (which Keras wants by keyword).
         """
         check_axes(tf.Tensor, query=(query, "B T D"), key=(key, "B S D"), value=(value, "B S D"))
-        split = [
-            split_heads(layer(x), self.heads)
-            for layer, x in ((self.query, query), (self.key, key), (self.value, value))
-        ]
-        context, weights = self.attention(*split, _for_heads(mask))
+        return self.attend(query, *self.project(key, value), mask, need_weights)
+
+    def project(self, key: tf.Tensor, value: tf.Tensor) -> KeysValues:
+        """What every query will look at: key and value (B,S,D) -> keys and values (B,N,S,D/N). They
+        are made once, however many queries come later.
+        """
+        return tuple(
+            split_heads(layer(x), self.heads) for layer, x in ((self.key, key), (self.value, value))
+        )
+
+    def attend(
+        self,
+        query: tf.Tensor,
+        keys: tf.Tensor,
+        values: tf.Tensor,
+        mask: tf.Tensor | None = None,
+        need_weights: bool = True,
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """As `call`, with keys and values (B,N,S,D/N) from `project`."""
+        queries = split_heads(self.query(query), self.heads)
+        context, weights = self.attention(queries, keys, values, _for_heads(mask))
         return self.out(merge_heads(context)), weights if need_weights else None
 
     def compute_mask(self, *_: object, **__: object) -> None:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from attention_course.axes import check_axes, check_heads
 from attention_course.pytorch.attention import Attention, DotScore
 
+KeysValues = tuple[Tensor, Tensor]  # (B,N,S,D/N) each: projected and split into heads
+
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
     """(B,T,D) -> (B,N,T,D/N): head n gets numbers n·D/N … (n + 1)·D/N − 1 of every token.
@@ -59,11 +61,27 @@ class MultiHeadAttention(nn.Module):
         in their place without `need_weights`, when PyTorch's fused kernel does it all.
         """
         check_axes(Tensor, query=(query, "B T D"), key=(key, "B S D"), value=(value, "B S D"))
-        split = [
-            split_heads(layer(x), self.heads)
-            for layer, x in ((self.query, query), (self.key, key), (self.value, value))
-        ]
-        context, weights = self.attention(*split, _for_heads(mask), need_weights)
+        return self.attend(query, *self.project(key, value), mask, need_weights)
+
+    def project(self, key: Tensor, value: Tensor) -> KeysValues:
+        """What every query will look at: key and value (B,S,D) -> keys and values (B,N,S,D/N). They
+        are made once, however many queries come later.
+        """
+        return tuple(
+            split_heads(layer(x), self.heads) for layer, x in ((self.key, key), (self.value, value))
+        )
+
+    def attend(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor | None = None,
+        need_weights: bool = True,
+    ) -> tuple[Tensor, Tensor | None]:
+        """As `forward`, with keys and values (B,N,S,D/N) from `project`."""
+        queries = split_heads(self.query(query), self.heads)
+        context, weights = self.attention(queries, keys, values, _for_heads(mask), need_weights)
         return self.out(merge_heads(context)), weights
 
 

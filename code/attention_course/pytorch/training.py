@@ -18,12 +18,14 @@ def make_train_step(
     max_norm: float = 5.0,
     truth: Schedule | None = None,
     seed: int = 0,
+    smoothing: float = 0.0,
 ) -> Callable[[Batch], float]:
     """A function that takes a batch, updates `model` once and returns the loss (nats a token).
 
     `learning_rate` is a number, or a function of the step (see `schedules`), which counts from 1.
     `truth` is the probability, a function of the step too, with which the decoder reads the true
-    token: scheduled sampling, a coin for each token (`seed`). None: it always does.
+    token: scheduled sampling, a coin for each token (`seed`). None: it always does. `smoothing` is
+    that of `masked_cross_entropy`.
     """
     generator = np.random.default_rng(seed)
     rate = learning_rate if callable(learning_rate) else lambda step: learning_rate
@@ -37,7 +39,7 @@ def make_train_step(
         optimizer.zero_grad()
         step = next(steps)
         reads = truth and coins(generator, batch.target_in.shape, truth(step))
-        loss = batch_loss(model, batch, device, reads)
+        loss = batch_loss(model, batch, device, reads, smoothing)
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, max_norm)
         optimizer.param_groups[0]["lr"] = rate(step)
@@ -52,6 +54,7 @@ def batch_loss(
     batch: Batch,
     device: torch.device | None = None,
     truth: np.ndarray | None = None,
+    smoothing: float = 0.0,
 ) -> torch.Tensor:
     """The masked loss of one batch under teacher forcing, with its graph; `truth` (B,T) bool says
     where a model with scheduled sampling reads the true token.
@@ -62,4 +65,4 @@ def batch_loss(
     )
     sampling = () if truth is None else (torch.as_tensor(truth, device=device),)
     logits = model(source, torch.as_tensor(batch.source_lengths), target_in, *sampling)
-    return masked_cross_entropy(logits, target_out, mask)
+    return masked_cross_entropy(logits, target_out, mask, smoothing)

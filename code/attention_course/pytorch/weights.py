@@ -18,6 +18,10 @@ from attention_course.pytorch.attention import (
 )
 from attention_course.pytorch.local import PlacePredictor
 from attention_course.pytorch.recurrent import GRU, LSTM, RNN
+from attention_course.pytorch.transformer import Positions
+
+
+_BY_NAME = (AdditiveScore, AttentionPooling, PlacePredictor, Positions, nn.LayerNorm)
 
 
 def to_arrays(model: nn.Module) -> dict[str, np.ndarray]:
@@ -74,6 +78,6 @@ def _parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, bool]]:
             yield prefix + "bias", module.bias, False
         elif isinstance(module, nn.Embedding | GeneralScore | LocationScore):
             yield prefix + "weight", module.weight, False
-        elif isinstance(module, AdditiveScore | AttentionPooling | PlacePredictor | nn.LayerNorm):
+        elif isinstance(module, _BY_NAME):
             for name, parameter in module.named_parameters():
                 yield prefix + name, parameter, False

@@ -10,6 +10,8 @@ from attention_course.axes import check_axes, check_heads
 from attention_course.scratch.attention import Attention, DotScore
 from attention_course.scratch.layers import Layer, Linear, Seed, expect
 
+KeysValues = tuple[np.ndarray, np.ndarray]  # (B,N,S,D/N) each: projected and split into heads
+
 
 def split_heads(x: np.ndarray, heads: int) -> np.ndarray:
     """(B,T,D) -> (B,N,T,D/N): head n gets numbers n·D/N … (n + 1)·D/N − 1 of every token.
@@ -64,24 +66,52 @@ class MultiHeadAttention(Layer):
         in their place without `need_weights`.
         """
         check_axes(np.ndarray, query=(query, "B T D"), key=(key, "B S D"), value=(value, "B S D"))
-        split = [
-            split_heads(layer.forward(x), self.heads)
-            for layer, x in ((self.query, query), (self.key, key), (self.value, value))
-        ]
-        context, weights = self.attention.forward(*split, _for_heads(mask))
-        self._cache = query.shape
-        return self.out.forward(merge_heads(context)), weights if need_weights else None
+        return self.attend(query, *self.project(key, value), mask, need_weights)
 
     def backward(self, doutput: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """doutput (B,T,D) -> dquery (B,T,D), dkey and dvalue (B,S,D).
 
         In self-attention the three are one array, whose gradient is their sum.
         """
+        dquery, dkeys, dvalues = self.attend_backward(doutput)
+        return dquery, *self.project_backward(dkeys, dvalues)
+
+    def project(self, key: np.ndarray, value: np.ndarray) -> KeysValues:
+        """What every query will look at: key and value (B,S,D) -> keys and values (B,N,S,D/N). They
+        are made once, however many queries come later.
+        """
+        pairs = ((self.key, key), (self.value, value))
+        return tuple(split_heads(layer.forward(x), self.heads) for layer, x in pairs)
+
+    def project_backward(
+        self, dkeys: np.ndarray, dvalues: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """dkeys and dvalues (B,N,S,D/N) -> dkey and dvalue (B,S,D)."""
+        pairs = ((self.key, dkeys), (self.value, dvalues))
+        return tuple(layer.backward(merge_heads(gradient)) for layer, gradient in pairs)
+
+    def attend(
+        self,
+        query: np.ndarray,
+        keys: np.ndarray,
+        values: np.ndarray,
+        mask: np.ndarray | None = None,
+        need_weights: bool = True,
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """As `forward`, with keys and values (B,N,S,D/N) from `project`."""
+        queries = split_heads(self.query.forward(query), self.heads)
+        context, weights = self.attention.forward(queries, keys, values, _for_heads(mask))
+        self._cache = query.shape
+        return self.out.forward(merge_heads(context)), weights if need_weights else None
+
+    def attend_backward(
+        self, doutput: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """doutput (B,T,D) -> dquery (B,T,D), dkeys and dvalues (B,N,S,D/N)."""
         expect("doutput", doutput, self.dtype, *self._last_call())
         dcontext = split_heads(self.out.backward(doutput), self.heads)
-        gradients = self.attention.backward(dcontext)
-        layers = (self.query, self.key, self.value)
-        return tuple(layer.backward(merge_heads(g)) for layer, g in zip(layers, gradients))
+        dqueries, dkeys, dvalues = self.attention.backward(dcontext)
+        return self.query.backward(merge_heads(dqueries)), dkeys, dvalues
 
 
 def _for_heads(mask: np.ndarray | None) -> np.ndarray | None:
