@@ -17,6 +17,7 @@ from attention_course.keras.attention import (
     LocationScore,
 )
 from attention_course.keras.recurrent import GRU, LSTM, RNN
+from attention_course.keras.transformer import Positions
 
 _PLAIN = {
     keras.layers.Dense: ("weight", "bias"),
@@ -24,6 +25,7 @@ _PLAIN = {
     keras.layers.LayerNormalization: ("weight", "bias"),
     GeneralScore: ("weight",),
     LocationScore: ("weight",),
+    Positions: ("weight",),
     AdditiveScore: ("query_weight", "key_weight", "vector"),
     AttentionPooling: ("key_weight", "bias", "vector"),
 }
@@ -92,14 +94,25 @@ def _from_course(layer: keras.layers.Layer, arrays: Mapping[str, np.ndarray]) ->
 
 
 def _leaves(
-    layer: keras.layers.Layer, prefix: str = ""
+    layer: keras.layers.Layer, prefix: str = "", met: set[int] | None = None
 ) -> Iterator[tuple[str, keras.layers.Layer]]:
     """("encoder.rnn.", layer) for every layer of the course that holds weights, in order of
-    definition.
+    definition; one that has two places only at the first.
     """
+    met = set() if met is None else met
+    if id(layer) in met:
+        return
+    met.add(id(layer))
     if isinstance(layer, (RNN, GRU, LSTM, *_PLAIN)):
-        yield prefix, layer
+        if layer.trainable_variables:  # positions may have none
+            yield prefix, layer
         return
     for name, part in vars(layer).items():
-        if isinstance(part, keras.layers.Layer) and not name.startswith("_"):
-            yield from _leaves(part, f"{prefix}{name}.")
+        if name.startswith("_"):
+            continue
+        if isinstance(part, keras.layers.Layer):
+            yield from _leaves(part, f"{prefix}{name}.", met)
+        elif isinstance(part, list):
+            for number, one in enumerate(part):
+                if isinstance(one, keras.layers.Layer):
+                    yield from _leaves(one, f"{prefix}{name}.{number}.", met)
