@@ -38,6 +38,26 @@ def linear_schedule(peak: float, steps: int, warmup: int = 0) -> Schedule:
     return rate
 
 
+def noam_schedule(model_size: int, warmup: int, factor: float = 1.0) -> Schedule:
+    """factor · D^(−½) · min(step^(−½), step · warmup^(−3/2)) (Vaswani et al. 2017, eq. 3).
+
+    Up in a straight line for `warmup` steps, then down as 1/√step, without an end. The peak, at
+    step `warmup`, is factor / √(D · warmup): 6.99e-4 for the paper's 512 and 4,000. Noam is the
+    name, from the code of Noam Shazeer, by which it is known; `factor` is not in the paper.
+    """
+    for name, value in (("model_size", model_size), ("warmup", warmup)):
+        if value < 1:
+            raise ValueError(f"{name} must be 1 or more, got {value}")
+    if not factor > 0:
+        raise ValueError(f"factor must be positive, got {factor}")
+
+    def rate(step: int) -> float:
+        step = _checked(step)
+        return factor * model_size**-0.5 * min(step**-0.5, step * warmup**-1.5)
+
+    return rate
+
+
 def linear_truth(k: float, c: float, epsilon: float = 0.0) -> Schedule:
     """ε_i = max(ε, k − c·i): down by c an update, from k, and never below `epsilon`.
 

@@ -91,13 +91,15 @@ def make_train_step(
     max_norm: float = 5.0,
     truth: Schedule | None = None,
     seed: int = 0,
+    smoothing: float = 0.0,
 ) -> Callable[[Batch], float]:
     """A function that takes a batch, updates `model` once and returns the loss (nats a token).
 
     `learning_rate` is a number, or a function of the step (see `schedules`), which counts from 1.
     `truth` is the probability, a function of the step too, with which the decoder reads the true
-    token: scheduled sampling, a coin for each token (`seed`). None: it always does. The step is
-    compiled at the first call, which takes seconds, once for batches of all shapes.
+    token: scheduled sampling, a coin for each token (`seed`). None: it always does. `smoothing` is
+    that of `masked_cross_entropy`. The step is compiled at the first call, which takes seconds,
+    once for batches of all shapes.
     """
     if not max_norm > 0:
         raise ValueError(f"max_norm must be positive, got {max_norm}")
@@ -110,7 +112,7 @@ def make_train_step(
     @tf.function(input_signature=_BATCH if truth is None else [*_BATCH, _MASK])
     def update(*arrays: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            loss = _loss(model, *arrays)
+            loss = _loss(model, smoothing, *arrays)
         optimizer.apply(clipped_gradients(tape, loss, variables, max_norm))
         return loss
 
@@ -124,15 +126,18 @@ def make_train_step(
     return train_step
 
 
-def batch_loss(model: keras.Model, batch: Batch, truth: np.ndarray | None = None) -> tf.Tensor:
+def batch_loss(
+    model: keras.Model, batch: Batch, truth: np.ndarray | None = None, smoothing: float = 0.0
+) -> tf.Tensor:
     """The masked loss of one batch under teacher forcing, for a `tf.GradientTape` to watch; `truth`
     (B,T) bool says where a model with scheduled sampling reads the true token.
     """
-    return _loss(model, *_tensors(batch, truth))
+    return _loss(model, smoothing, *_tensors(batch, truth))
 
 
 def _loss(
     model: keras.Model,
+    smoothing: float,
     source: tf.Tensor,
     source_lengths: tf.Tensor,
     target_in: tf.Tensor,
@@ -141,7 +146,7 @@ def _loss(
     *truth: tf.Tensor,
 ) -> tf.Tensor:
     logits = model(source, source_lengths, target_in, *truth)
-    return masked_cross_entropy(logits, target_out, target_mask)
+    return masked_cross_entropy(logits, target_out, target_mask, smoothing)
 
 
 def _tensors(batch: Batch, truth: np.ndarray | None) -> list[tf.Tensor]:

@@ -4,6 +4,7 @@ Shapes: tokens (B,S) and (B,T) of ids, vectors (B,S,D) and (B,T,D); masks are bo
 attend. Names, parts and parameters are those of `scratch.transformer`.
 """
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from attention_course.axes import check_transformer
 from attention_course.positions import check_longest, sinusoidal_positions
 from attention_course.pytorch.masks import causal_mask, padding_mask
 from attention_course.pytorch.multihead import KeysValues, MultiHeadAttention
+from attention_course.pytorch.multihead import to_library as attention_to_library
 
 
 class FeedForward(nn.Module):
@@ -363,3 +365,40 @@ class Transformer(nn.Module):
         over the heads of the last layer.
         """
         return self.maps(source, source_lengths, target_in).cross[-1].mean(axis=1)
+
+
+def to_library(model: Transformer) -> nn.Transformer:
+    """PyTorch's own `nn.Transformer` with copies of these weights, for embedded tokens:
+    `library(model.encoder.embed(source), model.decoder.embed(target_in), …)` gives what the readout
+    sees. It has no embeddings, positions or readout.
+
+    Its masks have the other polarity (see `masks`), and built plainly it has a last norm in both
+    stacks, even where norms come after; here only where ours has one.
+    """
+    weight = model.encoder.embedding.weight
+    inner = model.encoder.layers[0].feed_forward.inner.out_features
+    kind = {"batch_first": True, "dtype": weight.dtype, "device": weight.device}
+    kind |= {"dropout": 0.0, "norm_first": model.encoder.layers[0].attention_residual.norm_first}
+    sizes = (weight.shape[1], model.encoder.layers[0].attention.heads)
+    counts = (len(model.encoder.layers), len(model.decoder.layers))
+    library = nn.Transformer(*sizes, *counts, inner, **kind)
+    for ours, theirs in ((model.encoder, library.encoder), (model.decoder, library.decoder)):
+        for mine, other in zip(ours.layers, theirs.layers):
+            for part, name in _library_parts(mine).items():
+                setattr(other, name, part)
+        theirs.norm = copy.deepcopy(ours.norm)
+    return library
+
+
+def _library_parts(layer: EncoderLayer | DecoderLayer) -> dict[nn.Module, str]:
+    """Copies of a layer's parts, and what `nn.Transformer` calls them."""
+    parts = {attention_to_library(layer.attention): "self_attn"}
+    residuals = [layer.attention_residual]
+    if isinstance(layer, DecoderLayer):
+        parts[attention_to_library(layer.cross_attention)] = "multihead_attn"
+        residuals.append(layer.cross_attention_residual)
+    residuals.append(layer.feed_forward_residual)
+    feed_forward = copy.deepcopy(layer.feed_forward)
+    parts |= {feed_forward.inner: "linear1", feed_forward.outer: "linear2"}
+    norms = (copy.deepcopy(residual.norm) for residual in residuals)
+    return parts | {norm: f"norm{number}" for number, norm in enumerate(norms, start=1)}

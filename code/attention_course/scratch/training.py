@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from attention_course.corpora.batching import Batch
     from attention_course.schedules import Schedule
     from attention_course.scratch.seq2seq import Seq2Seq
+    from attention_course.scratch.transformer import Transformer
 
 
 class Adam:
@@ -79,17 +80,19 @@ def clip_global_norm(grads: Mapping[str, np.ndarray], max_norm: float) -> float:
 
 
 def make_train_step(
-    model: Seq2Seq,
+    model: Seq2Seq | Transformer,
     learning_rate: float | Schedule = 1e-3,
     max_norm: float = 5.0,
     truth: Schedule | None = None,
     seed: int = 0,
+    smoothing: float = 0.0,
 ) -> Callable[[Batch], float]:
     """A function that takes a batch, updates `model` once and returns the loss (nats a token).
 
     `learning_rate` is a number, or a function of the step (see `schedules`), which counts from 1.
     `truth` is the probability, a function of the step too, with which the decoder reads the true
-    token: scheduled sampling, a coin for each token (`seed`). None: it always does.
+    token: scheduled sampling, a coin for each token (`seed`). None: it always does. `smoothing` is
+    that of `masked_cross_entropy`.
     """
     generator = np.random.default_rng(seed)
     rate = learning_rate if callable(learning_rate) else lambda step: learning_rate
@@ -99,7 +102,9 @@ def make_train_step(
         step = optimizer.steps + 1
         reads = () if truth is None else (coins(generator, batch.target_in.shape, truth(step)),)
         logits = model.forward(batch.source, batch.source_lengths, batch.target_in, *reads)
-        loss, dlogits = masked_cross_entropy(logits, batch.target_out, batch.target_mask)
+        loss, dlogits = masked_cross_entropy(
+            logits, batch.target_out, batch.target_mask, smoothing
+        )
         model.backward(dlogits)
         clip_global_norm(model.grads, max_norm)
         optimizer.learning_rate = rate(step)
