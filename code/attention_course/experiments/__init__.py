@@ -20,6 +20,7 @@ EXPERIMENTS = (
     "sentiment",
     "luong",
     "which_difference",
+    "transformer",
     "depth",
     "memory_copy",
     "kor_eng",

@@ -17,6 +17,7 @@ from attention_course.experiments.task import Task, make_task, train_watched
 from attention_course.metrics import bleu, chrf, exact_match
 from attention_course.pytorch import weights as torch_weights
 from attention_course.pytorch.training import make_train_step
+from attention_course.pytorch.transformer import Transformer
 from attention_course.results import Settings
 from attention_course.schedules import linear_schedule
 
@@ -138,10 +139,12 @@ def judge(
     said = translate(model, sources, *task.vocabularies)
     found: dict[str, Any] = text_scores(said, pairs, join)
     found["by_length"] = by_length(said, pairs)
-    if hasattr(model, "attention"):
+    if hasattr(model, "attention") or isinstance(model, Transformer):
         widely = translate(model, sources, *task.vocabularies, beam_size=5)
         found["beam"] = text_scores(widely, pairs, join)
         found |= error_rates(model, pairs, task)
+    if isinstance(model, Transformer):
+        found["aer_heads"] = head_error_rates(model, pairs, task)
     return found
 
 
@@ -169,6 +172,21 @@ def error_rates(model, pairs: Sequence[Pair], task: Task) -> dict[str, float]:
         links = _links(weights, sources, targets, shift, local)
         found[name] = round(alignment_error_rate(links, *gold), 4)
     return found
+
+
+def head_error_rates(model: Transformer, pairs: Sequence[Pair], task: Task) -> list[list[float]]:
+    """AER of each head of each layer's cross-attention alone, rows as they stand: (L,N)."""
+    links: dict[tuple[int, int], list[Any]] = {}
+    for start in range(0, len(pairs), 250):
+        batch = pair_batch(pairs[start : start + 250], *task.vocabularies)
+        cross = model.maps(batch.source, batch.source_lengths, batch.target_in).cross
+        lengths = {"source_length": batch.source_lengths, "target_length": batch.target_lengths - 1}
+        for layer, head in np.ndindex(cross.shape[0], cross.shape[2]):
+            seen = links_of(cross[layer, :, head], **lengths, empty_rows=True)
+            links.setdefault((layer, head), []).extend(seen)
+    gold = [pair.sure for pair in pairs], [pair.possible for pair in pairs]
+    rates = [round(alignment_error_rate(found, *gold), 4) for found in links.values()]
+    return np.reshape(rates, (cross.shape[0], cross.shape[2])).tolist()
 
 
 def _links(

@@ -48,7 +48,7 @@ HIDDEN_SIZES = {
     ("after", "general", False): 136,
 }
 # As many updates as take the time of 1,200 of the slowest decoder, on one core; measured again by
-# `benchmarks/eight_decoders.py` they were the same within 3 %.
+# `benchmarks/equal_time.py` they were the same within 3 %.
 STEPS_IN_EQUAL_TIME = {
     ("before", "additive", True): 1260,
     ("before", "additive", False): 1300,

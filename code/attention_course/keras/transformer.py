@@ -372,9 +372,7 @@ class Transformer(keras.Model):
         memory = Memory(tf.gather(outputs, rows), tf.gather(mask, rows), chosen(layers))
         return Decoding(memory, chosen(past), None if weights is None else weights[rows])
 
-    def maps(
-        self, source: np.ndarray, source_lengths: np.ndarray, target_in: np.ndarray
-    ) -> Maps:
+    def maps(self, source: np.ndarray, source_lengths: np.ndarray, target_in: np.ndarray) -> Maps:
         """Teacher forcing: where each token of each layer looks, head by head."""
         memory, past, _ = self.start(source, source_lengths)
         _, encoder = self.encoder(_ids(source), memory.mask)
@@ -428,9 +426,7 @@ def _glorot(layer: keras.layers.Dense, seed: Seed) -> None:
     layer.bias.assign(tf.zeros_like(layer.bias))
 
 
-def _embedding(
-    vocab_size: int, size: int, seed: Seed, dtype: str | None
-) -> keras.layers.Embedding:
+def _embedding(vocab_size: int, size: int, seed: Seed, dtype: str | None) -> keras.layers.Embedding:
     """Of variance 1/D, since `embed` multiplies by √D, and a tied readout does not."""
     normal = keras.initializers.RandomNormal(stddev=size**-0.5, seed=seed)
     layer = keras.layers.Embedding(vocab_size, size, normal, dtype=dtype)

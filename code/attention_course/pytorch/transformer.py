@@ -347,9 +347,7 @@ class Transformer(nn.Module):
         return Decoding(memory, None if past is None else chosen(past), kept)
 
     @torch.no_grad()
-    def maps(
-        self, source: np.ndarray, source_lengths: np.ndarray, target_in: np.ndarray
-    ) -> Maps:
+    def maps(self, source: np.ndarray, source_lengths: np.ndarray, target_in: np.ndarray) -> Maps:
         """Teacher forcing: where each token of each layer looks, head by head."""
         memory, _, _ = self.start(source, source_lengths)
         device = memory.outputs.device

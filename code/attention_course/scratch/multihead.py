@@ -104,9 +104,7 @@ class MultiHeadAttention(Layer):
         self._cache = query.shape
         return self.out.forward(merge_heads(context)), weights if need_weights else None
 
-    def attend_backward(
-        self, doutput: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def attend_backward(self, doutput: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """doutput (B,T,D) -> dquery (B,T,D), dkeys and dvalues (B,N,S,D/N)."""
         expect("doutput", doutput, self.dtype, *self._last_call())
         dcontext = split_heads(self.out.backward(doutput), self.heads)

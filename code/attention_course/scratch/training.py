@@ -102,9 +102,7 @@ def make_train_step(
         step = optimizer.steps + 1
         reads = () if truth is None else (coins(generator, batch.target_in.shape, truth(step)),)
         logits = model.forward(batch.source, batch.source_lengths, batch.target_in, *reads)
-        loss, dlogits = masked_cross_entropy(
-            logits, batch.target_out, batch.target_mask, smoothing
-        )
+        loss, dlogits = masked_cross_entropy(logits, batch.target_out, batch.target_mask, smoothing)
         model.backward(dlogits)
         clip_global_norm(model.grads, max_norm)
         optimizer.learning_rate = rate(step)

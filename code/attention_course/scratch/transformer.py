@@ -462,9 +462,7 @@ class Transformer(Layer):
         kept = None if weights is None else weights[rows]
         return Decoding(memory, None if past is None else chosen(past), kept)
 
-    def maps(
-        self, source: np.ndarray, source_lengths: np.ndarray, target_in: np.ndarray
-    ) -> Maps:
+    def maps(self, source: np.ndarray, source_lengths: np.ndarray, target_in: np.ndarray) -> Maps:
         """Teacher forcing: where each token of each layer looks, head by head."""
         memory = self.start(source, source_lengths).memory
         _, encoder = self.encoder.forward(source, memory.mask)
