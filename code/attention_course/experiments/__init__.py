@@ -24,4 +24,5 @@ EXPERIMENTS = (
     "depth",
     "memory_copy",
     "kor_eng",
+    "transformer_training",
 )

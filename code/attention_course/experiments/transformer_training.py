@@ -57,9 +57,8 @@ def run(settings: Settings) -> Outcome:
     pairs = task.corpus.validation[: fixed["watched"]]
     batch, every = pair_batch(pairs, *task.vocabularies), settings["evaluate_every"]
     rate = linear_schedule(settings["learning_rate"], steps, settings["warmup"])
-    options = {"max_norm": fixed["max_norm"], "smoothing": settings["smoothing"]}
     history = fit(
-        make_train_step(model, rate, **options),
+        make_train_step(model, rate, fixed["max_norm"], smoothing=settings["smoothing"]),
         task.batches(settings["batch_size"], 1000 + settings["seed"]),
         steps,
         lambda: look(model, batch),
