@@ -165,7 +165,10 @@ class Positions(keras.layers.Layer):
         if tf.executing_eagerly():
             check_longest(int(last), self.longest)
         else:  # a compiled function says no more than this
-            tf.debugging.assert_less_equal(last, self.longest, "a sentence is longer than longest")
+            message = "a sentence is longer than longest"
+            fits = tf.debugging.assert_less_equal(last, self.longest, message)
+            with tf.control_dependencies([fits]):  # before the sum below says it in other words
+                last = tf.identity(last)
         rows = self.weight.value if self.kind == "learned" else tf.constant(self.table)
         return x + rows[first:last]
 
@@ -332,6 +335,8 @@ class Transformer(keras.Model):
 
     def encode(self, source: tf.Tensor, lengths: tf.Tensor) -> Memory:
         """source (B,S) int, lengths (B,) -> what the decoder looks at."""
+        if tf.executing_eagerly():  # a compiled function has no values to look at
+            check_lengths(lengths, source)
         mask = padding_mask(lengths, tf.shape(source)[1])
         outputs, _ = self.encoder(source, mask)
         return Memory(outputs, mask, self.decoder.project(outputs))

@@ -33,7 +33,7 @@ class _Recurrent(nn.Module):
             outputs, hidden = self.rnn(inputs, hidden)
         else:
             packed = pack_padded_sequence(
-                inputs, _checked(lengths, inputs), batch_first=True, enforce_sorted=False
+                inputs, checked_lengths(lengths, inputs), batch_first=True, enforce_sorted=False
             )
             packed, hidden = self.rnn(packed, hidden)
             outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=inputs.shape[1])
@@ -146,7 +146,7 @@ def _gather(sequence: Tensor, order: Tensor) -> Tensor:
     return sequence.gather(1, order[:, :, None].expand_as(sequence))
 
 
-def _checked(lengths: Tensor, inputs: Tensor) -> Tensor:
+def checked_lengths(lengths: Tensor, inputs: Tensor) -> Tensor:
     """`lengths` on the CPU, where packing wants them, after a check that names what is wrong."""
     lengths = torch.as_tensor(lengths).cpu()
     batch, size = inputs.shape[:2]

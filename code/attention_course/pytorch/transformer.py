@@ -17,6 +17,7 @@ from attention_course.positions import check_longest, sinusoidal_positions
 from attention_course.pytorch.masks import causal_mask, padding_mask
 from attention_course.pytorch.multihead import KeysValues, MultiHeadAttention
 from attention_course.pytorch.multihead import to_library as attention_to_library
+from attention_course.pytorch.recurrent import checked_lengths
 
 
 class FeedForward(nn.Module):
@@ -298,7 +299,7 @@ class Transformer(nn.Module):
 
     def encode(self, source: Tensor, lengths: Tensor) -> Memory:
         """source (B,S) int, lengths (B,) -> what the decoder looks at."""
-        mask = padding_mask(lengths, source.shape[1], source.device)
+        mask = padding_mask(checked_lengths(lengths, source), source.shape[1], source.device)
         outputs, _ = self.encoder(source, mask)
         return Memory(outputs, mask, self.decoder.project(outputs))
 
