@@ -1,5 +1,5 @@
 """`make bench`: how much faster the course's code is than the textbook's, as ratios. NumPy, and the
-decoder with additive attention in PyTorch.
+decoder with additive attention and the Transformer in PyTorch.
 
 Both are run alternately in one process, so that whatever else the machine does slows both alike;
 the ratio is the median over the rounds. Both get the same weights and the same input, and equal
@@ -24,6 +24,8 @@ from corpus import ANSWER, WIDTH, Corpus, Pair
 from textbook import AttentionOverTime, GRUStep, LSTMStep, OverTime
 from textbook_model import TextbookAdam, TextbookModel, train_step
 from torch_decoder import MODEL, torch_decoding, torch_training_step
+from torch_transformer import MODEL as TRANSFORMER
+from torch_transformer import transformer_training_steps
 
 from attention_course.corpora.batching import Batch
 from attention_course.decoding import greedy
@@ -229,6 +231,9 @@ def main() -> None:
         for ragged in (False, True):
             show(*torch_training_step(readout, ragged), rounds=(rounds + 1) // 2)
     show(*torch_decoding(), rounds=(rounds + 2) // 3)
+    print(TRANSFORMER, flush=True)
+    for jobs in transformer_training_steps():
+        show(*jobs)
 
     import keras_decoder  # here, since it loads TensorFlow and sets its threads before
 

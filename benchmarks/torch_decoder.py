@@ -164,7 +164,7 @@ def tutorial_train_step(model: TutorialSeq2Seq) -> Callable[[Batch], float]:
 
 def torch_training_step(readout: str, ragged: bool = False) -> Jobs:
     """One update, all 20 long or from 5 to 20; equal loss and gradients are asserted first."""
-    batch = _batch(ragged)
+    batch = random_batch(ragged)
     course = BahdanauSeq2Seq(VOCABULARY, VOCABULARY, EMBED, HIDDEN, readout=readout)
     book = TutorialSeq2Seq(course)
     ours, theirs = batch_loss(course, batch), tutorial_loss(book, batch)
@@ -201,7 +201,7 @@ def torch_decoding() -> Jobs:
     return what, lambda: decoded(1), lambda: decoded(B)
 
 
-def _batch(ragged: bool) -> Batch:
+def random_batch(ragged: bool) -> Batch:
     rng = np.random.default_rng(0)
     source, target_in, target_out = rng.integers(3, VOCABULARY, (3, B, S))
     lengths = rng.integers(5, S, (2, B), endpoint=True) if ragged else np.full((2, B), S)

@@ -30,7 +30,7 @@ def make_train_step(
     generator = np.random.default_rng(seed)
     rate = learning_rate if callable(learning_rate) else lambda step: learning_rate
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.999), eps=1e-8)
+    optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.999), eps=1e-8, fused=True)
     device = parameters[0].device
     steps = count(1)
 
