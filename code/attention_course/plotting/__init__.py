@@ -11,6 +11,7 @@ from attention_course.plotting.networks import (
 )
 from attention_course.plotting.style import MODELS, ROLES, use_style
 from attention_course.plotting.tables import over_seeds, table
+from attention_course.plotting.transformer import draw_families, draw_masks, draw_transformer
 
 __all__ = [
     "MODELS",
@@ -19,9 +20,12 @@ __all__ = [
     "draw_attention_decoder",
     "draw_bahdanau_decoder",
     "draw_encoder_decoder",
+    "draw_families",
     "draw_graph",
     "draw_lookup",
+    "draw_masks",
     "draw_orders",
+    "draw_transformer",
     "heat_map",
     "heat_maps",
     "legend_below",

@@ -150,7 +150,7 @@ def _figure(
 ) -> tuple[Figure, list[Axes]]:
     """As wide as maps and labels need: the less of it, the less a phone has to shrink it."""
     cell_width, cell_height = _cell_size(source, target)
-    above = 0.15 + (0.8 * _length(source) if _are_words(source) else 0.15) + 0.3 * titles
+    above = 0.15 + (0.8 * label_width(source) if _are_words(source) else 0.15) + 0.3 * titles
     width = _beside(target) + cell_width * len(source) + _overhang(source)
     height = rows * (above + cell_height * len(target)) + 0.85
     height += 0.22 * _legend_rows(width, kinds)
@@ -165,7 +165,7 @@ def _cell_size(source: Sequence[str], target: Sequence[str]) -> tuple[float, flo
 
 
 def _beside(target: Sequence[str]) -> float:
-    return 0.35 + _length(target)
+    return 0.35 + label_width(target)
 
 
 def _overhang(source: Sequence[str]) -> float:
@@ -173,7 +173,7 @@ def _overhang(source: Sequence[str]) -> float:
     return 0.3 if _are_words(source) else 0.15
 
 
-def _length(tokens: Sequence[str]) -> float:
+def label_width(tokens: Sequence[str]) -> float:
     """Of the longest, in inches: a letter is about 0.6 of the type size wide, a hangul 1."""
     widths = [sum(1 if east_asian_width(c) in "WF" else 0.6 for c in token) for token in tokens]
     return max(widths) * LABEL_SIZE / 72
@@ -189,13 +189,13 @@ def _style(tokens: Sequence[str]) -> dict[str, object]:
     return {"fontsize": LABEL_SIZE, "family": [family, *korean_font()]}
 
 
-def _shown(tokens: Sequence[str]) -> list[str]:
+def shown(tokens: Sequence[str]) -> list[str]:
     return ["␣" if token == " " else token for token in tokens]
 
 
 def _label_source(axes: Axes, source: Sequence[str]) -> None:
     axes.xaxis.tick_top()
-    axes.set_xticks(range(len(source)), _shown(source), **_style(source))
+    axes.set_xticks(range(len(source)), shown(source), **_style(source))
     for label in axes.get_xticklabels():
         if _are_words(source):
             label.set(rotation=45, rotation_mode="anchor", ha="left", va="baseline")
@@ -206,7 +206,7 @@ def _label_source(axes: Axes, source: Sequence[str]) -> None:
 
 
 def _label_target(axes: Axes, target: Sequence[str]) -> None:
-    axes.set_yticks(range(len(target)), _shown(target), **_style(target))
+    axes.set_yticks(range(len(target)), shown(target), **_style(target))
     axes.set_ylabel("target", fontsize=LABEL_SIZE, color="0.35", style="italic")
 
 

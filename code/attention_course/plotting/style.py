@@ -26,6 +26,7 @@ MODELS = {
     "scaled": ("scaled dot attention", "#8F3F71", (0, (5, 1, 1, 1, 1, 1)), "v"),
     "bahdanau": ("Bahdanau attention", "#000000", (0, (7, 2)), "P"),
     "luong": ("Luong attention", "#8F3F71", "-.", "X"),
+    "transformer": ("Transformer", "#4B61E8", "-", ">"),
     "decoder_context": ("context from the decoder", "#8A6100", (0, (2, 1)), "<"),
     "rnn": ("bare RNN", "#0072B2", "-", "o"),
     "gru": ("GRU", "#B34700", "--", "s"),
