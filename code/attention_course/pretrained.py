@@ -23,8 +23,8 @@ class Pretrained:
     """What is needed to build a trained model again.
 
     weights: arrays by parameter name, float16 when they come from a file. model: the name of its
-    class (in `seq2seq`, `bahdanau`, `luong`, `transformer`, `memory` or `classifier`). sizes: the class's
-    arguments. vocabularies: by role ("source", "target"); none where there are no tokens.
+    class (in `seq2seq`, `bahdanau`, `luong`, `transformer`, `memory` or `classifier`). sizes: the
+    class's arguments. vocabularies: by role ("source", "target"); none where there are no tokens.
     """
 
     weights: Mapping[str, np.ndarray]

@@ -20,7 +20,6 @@ from attention_course.pytorch.local import PlacePredictor
 from attention_course.pytorch.recurrent import GRU, LSTM, RNN
 from attention_course.pytorch.transformer import Positions
 
-
 _BY_NAME = (AdditiveScore, AttentionPooling, PlacePredictor, Positions, nn.LayerNorm)
 
 
