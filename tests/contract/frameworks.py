@@ -23,7 +23,10 @@ Arrays = dict[str, np.ndarray]
 Make = Callable[..., Any]  # make("GeneralScore", 7, 4): a layer by its name, or its class
 
 # Where a framework's names are looked up.
-MODULES = ("attention", "masks", "seq2seq", "weights", "bahdanau", "local", "luong")
+MODULES = (
+    *("attention", "masks", "seq2seq", "weights", "bahdanau", "local", "luong"),
+    *("multihead", "transformer"),
+)
 INPUTS = ("query", "key", "value")
 
 
@@ -93,6 +96,10 @@ class Scratch(Framework):
         found = found if isinstance(found, tuple) else (found,)
         return dict(zip(inputs, found, strict=True)) | self.weights.gradients(layer)
 
+    def trained(self, model: Any) -> list:
+        """What an optimizer changes, array by array."""
+        return list(model.params.values())
+
     def logits(self, model: Any, *arrays: np.ndarray) -> np.ndarray:
         return model.forward(*arrays)
 
@@ -129,6 +136,9 @@ class PyTorch(Framework):
         parameters = self.weights.gradients(layer.double())  # NumPy has no bfloat16
         layer.to(dcontext.dtype)
         return dict(zip(inputs, map(self.numpy, found))) | parameters
+
+    def trained(self, model: Any) -> list:
+        return list(model.parameters())
 
     def logits(self, model: Any, *arrays: np.ndarray) -> np.ndarray:
         return self.numpy(model(*map(torch.tensor, arrays)))
@@ -169,6 +179,9 @@ class Keras(Framework):
     def movers(self, cell: str) -> list[tuple[type, str]]:
         """A whole sequence, or one step of a loop that is compiled."""
         return [(self.CELLS[cell], "call"), (self.Decoder, "move")]
+
+    def trained(self, model: Any) -> list:
+        return model.trainable_variables
 
     def logits(self, model: Any, *arrays: np.ndarray) -> np.ndarray:
         return model(*arrays).numpy()
