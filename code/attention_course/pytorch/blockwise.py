@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from attention_course.axes import check_axes, check_count, check_mask
 
@@ -73,6 +74,7 @@ class _Blockwise(torch.autograd.Function):
         return context
 
     @staticmethod
+    @once_differentiable  # what the way back saves has no gradient of its own
     def backward(ctx: Any, dcontext: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, mask, context, log_total = ctx.saved_tensors
         dquery, dkey, dvalue = (torch.zeros_like(x) for x in (query, key, value))
