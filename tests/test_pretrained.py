@@ -17,6 +17,7 @@ from attention_course.experiments import (
     english_french,
     luong,
     memory_copy,
+    transformer,
 )
 from attention_course.experiments.converting import convert
 from attention_course.experiments.copying import exact_by_length
@@ -34,7 +35,7 @@ MARGIN = 0.01
 def build(name: str, framework: str = "scratch"):
     shipped = pretrained.load(name)
     files = {"BahdanauSeq2Seq": "bahdanau", "LuongSeq2Seq": "luong"}
-    files |= {"NeuralTuringMachine": "memory"}
+    files |= {"NeuralTuringMachine": "memory", "Transformer": "transformer"}
     file = files.get(shipped.model, "seq2seq")
     module = importlib.import_module(f"attention_course.{framework}.{file}")
     weights = importlib.import_module(f"attention_course.{framework}.weights")
@@ -54,7 +55,8 @@ def test_files_are_small_half_precision_and_no_more_than_the_experiments_ship():
     assert {a.dtype for name in NAMES for a in pretrained.load(name).weights.values()} == {
         np.dtype(np.float16)
     }
-    assert NAMES == ["copy", "dates", "english_french", "english_korean", "ntm", "sentiment"]
+    translators = ["english_french", "english_korean", "transformer"]
+    assert sorted(NAMES) == sorted(["copy", "dates", "ntm", "sentiment", *translators])
 
 
 def test_dates_are_as_right_as_recorded():
@@ -76,11 +78,16 @@ def test_copies_are_as_right_as_recorded():
     assert metrics["15"] > 0.8 > 0.2 > metrics["25"]
 
 
-@pytest.mark.parametrize(
-    ("language", "experiment"), [("french", english_french), ("korean", luong)]
-)
-def test_translations_are_as_right_as_recorded(language, experiment):
-    model, vocabularies = build(f"english_{language}", "pytorch")
+TRANSLATORS = [
+    ("english_french", "french", english_french),
+    ("english_korean", "korean", luong),
+    ("transformer", "korean", transformer),
+]
+
+
+@pytest.mark.parametrize(("name", "language", "experiment"), TRANSLATORS)
+def test_translations_are_as_right_as_recorded(name, language, experiment):
+    model, vocabularies = build(name, "pytorch")
     pairs = load_translation(language).test[:200]
     said = translate(model, [p.source for p in pairs], *vocabularies.values())
     metrics = recorded(experiment.__name__.rpartition(".")[2], experiment.SHIPPED)
@@ -89,12 +96,12 @@ def test_translations_are_as_right_as_recorded(language, experiment):
     assert metrics["test_200_shipped"] > 0.9
 
 
-@pytest.mark.parametrize("language", ["french", "korean"])
+@pytest.mark.parametrize(("name", "language"), [row[:2] for row in TRANSLATORS])
 @pytest.mark.parametrize("framework", ["scratch", "keras"])
-def test_every_framework_translates_alike(framework, language):
+def test_every_framework_translates_alike(framework, name, language):
     sources = [pair.source for pair in load_translation(language).test[:40]]
-    reference, vocabularies = build(f"english_{language}", "pytorch")
-    model, _ = build(f"english_{language}", framework)
+    reference, vocabularies = build(name, "pytorch")
+    model, _ = build(name, framework)
     for beam_size in (1, 3):
         arguments = (sources, *vocabularies.values(), beam_size)
         assert translate(model, *arguments) == translate(reference, *arguments)
