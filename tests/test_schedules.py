@@ -11,6 +11,7 @@ from attention_course.schedules import (
     inverse_sigmoid_truth,
     linear_schedule,
     linear_truth,
+    noam_schedule,
 )
 
 
@@ -60,6 +61,63 @@ def test_it_refuses(arguments, message):
 def test_a_step_outside_the_training_has_no_rate(step):
     with pytest.raises(ValueError, match=rf"step must lie in 1\.\.5, got {step}"):
         linear_schedule(1.0, 5)(step)
+
+
+# Up in a straight line, then down as 1/√step.
+
+
+def test_the_paper_s_peak():
+    """512 numbers, 4,000 steps of warm-up: 6.99e-4."""
+    rate = noam_schedule(512, 4000)
+    assert rate(4000) == pytest.approx(6.99e-4, abs=5e-7)
+    assert rate(4000) == pytest.approx((512 * 4000) ** -0.5, rel=1e-12)
+    assert rate(4000) > max(rate(3999), rate(4001))
+    assert {type(rate(step)) for step in (1, 4000, 10**6)} == {float}
+
+
+def test_noam_by_hand():
+    """D = 4 halves it; warm-up of 4: 1/16 a step up to 1/4, then 1/(2 √step)."""
+    rate = noam_schedule(4, 4)
+    assert [rate(step) for step in (1, 2, 3, 4)] == pytest.approx([1 / 16, 1 / 8, 3 / 16, 1 / 4])
+    assert [rate(step) for step in (9, 16, 100)] == pytest.approx([1 / 6, 1 / 8, 1 / 20])
+
+
+@pytest.mark.parametrize(("model_size", "warmup"), [(64, 400), (512, 4000), (7, 1), (1, 30)])
+def test_up_in_a_straight_line_and_down_as_the_root(model_size, warmup):
+    rate = noam_schedule(model_size, warmup, factor=2.0)
+    steps = np.arange(1, 5 * warmup + 1)
+    found = np.array([rate(int(step)) for step in steps])
+    assert found.argmax() == warmup - 1
+    up, down = steps <= warmup, steps >= warmup
+    np.testing.assert_allclose(found[up] / steps[up], found[0], rtol=1e-12)
+    np.testing.assert_allclose(found[down] * steps[down] ** 0.5, 2 * model_size**-0.5, rtol=1e-12)
+
+
+def test_the_factor_scales_every_step():
+    one, three = noam_schedule(32, 10), noam_schedule(32, 10, factor=3.0)
+    assert [three(step) for step in (1, 10, 99)] == pytest.approx(
+        [3 * one(step) for step in (1, 10, 99)]
+    )
+
+
+@pytest.mark.parametrize("step", [0, -1])
+def test_noam_counts_from_1(step):
+    with pytest.raises(ValueError, match=f"step must be 1 or more, got {step}"):
+        noam_schedule(512, 4000)(step)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0, 4000), "model_size must be 1 or more, got 0"),
+        ((512, 0), "warmup must be 1 or more, got 0"),
+        ((512, 4000, 0.0), "factor must be positive, got 0.0"),
+        ((512, 4000, math.nan), "factor must be positive, got nan"),
+    ],
+)
+def test_noam_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        noam_schedule(*arguments)
 
 
 # The probability of the true token.
