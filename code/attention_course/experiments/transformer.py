@@ -29,7 +29,7 @@ MODELS: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
     "transformer": (Transformer, LAYERS),
     "luong": (LuongSeq2Seq, GATED | {"hidden_size": 156} | LUONG),
     "bahdanau": (BahdanauSeq2Seq, GATED | {"hidden_size": 128}),
-    "learned": (Transformer, LAYERS | {"positions": "learned", "longest": 40}),
+    "learned": (Transformer, LAYERS | {"positions": "learned", "longest": 48}),
     "no positions": (Transformer, LAYERS | {"positions": "none"}),
 }
 # As many updates as take the time of 1,200 of the slowest of the three, Luong's decoder, on one
