@@ -40,20 +40,22 @@ SHIPPED = {"language": "korean", "model": "transformer", "budget": "updates", "s
 
 def settings() -> list[Settings]:
     """The three in both languages, for equally many updates (Bahdanau's are recorded elsewhere) and
-    for equal time (Luong's are the same); other positions in one language.
+    for equal time (Luong's are the same); in one language also other positions, and two of the
+    three for twice as many updates.
     """
     runs = [("korean", "transformer", "updates"), ("french", "transformer", "updates")]
     runs += [("korean", "luong", "updates"), ("french", "luong", "updates")]
     runs += [("korean", "transformer", "time"), ("french", "transformer", "time")]
     runs += [("korean", "bahdanau", "time"), ("french", "bahdanau", "time")]
     runs += [("korean", "learned", "updates"), ("korean", "no positions", "updates")]
+    runs += [("korean", "transformer", "twice"), ("korean", "luong", "twice")]
     return [
         {
             "language": language,
             "model": model,
             "budget": budget,
             "seed": seed,
-            "steps": STEPS_IN_EQUAL_TIME[model] if budget == "time" else 1200,
+            "steps": steps_of(model, budget),
             "warmup": 150,
             "batch_size": 64,
             "learning_rate": 4e-3,
@@ -63,6 +65,13 @@ def settings() -> list[Settings]:
         for language, model, budget in runs
         for seed in SEEDS
     ]
+
+
+def steps_of(model: str, budget: str) -> int:
+    """How many updates a model makes."""
+    if budget == "time":
+        return STEPS_IN_EQUAL_TIME[model]
+    return 2400 if budget == "twice" else 1200
 
 
 def run(settings: Settings) -> Outcome:
