@@ -295,6 +295,26 @@ def test_keras_s_own_layer_agrees(mask: str) -> None:
     assert np.allclose(rows, seen, rtol=0, atol=1e-6)
 
 
+def test_keras_s_own_layer_has_the_same_gradients() -> None:
+    layer = FRAMEWORKS["keras"].layer(weights())
+    library = keras_multihead.to_library(layer)
+    query, key, value = map(tf.constant, inputs())
+    given, dout = tf.constant(PADDING), np.cos(np.arange(B * T * D)).reshape(B, T, D)
+    found = []
+    for call, parameters in (
+        (lambda: layer(query, key, value, given)[0], layer.trainable_variables),
+        (lambda: library(query, value, key, attention_mask=given), library.trainable_variables),
+    ):
+        with tf.GradientTape() as tape:
+            tape.watch([query, key, value])
+            loss = tf.reduce_sum(call() * dout)
+        arrays = tape.gradient(loss, [query, key, value, *parameters])
+        found.append([np.asarray(array) for array in arrays])
+    assert len(found[0]) == len(found[1]) == 3 + 8
+    for ours, theirs in zip(*found):
+        assert np.allclose(ours, theirs.reshape(ours.shape), rtol=0, atol=1e-6)
+
+
 # Split and merge.
 
 
