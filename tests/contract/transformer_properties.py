@@ -655,10 +655,10 @@ PROPERTIES = {
 
 def applies(name: str, code: Framework, kind: Kind) -> bool:
     """Some checks have something to see in some kinds only, and some are slow."""
-    slow = {"pytorch": kind in (PLAIN, PRE, UNPLACED), "keras": False}
+    slow = {"scratch": kind in ALL[::2], "pytorch": kind in (PLAIN, PRE, UNPLACED), "keras": False}
     return {
         "gradients_equal_autograd": code.name != "pytorch",  # it is its own autograd
-        "gradients_equal_finite_differences": slow.get(code.name, True),
+        "gradients_equal_finite_differences": slow[code.name],
         "tied_gradients_are_sums": kind.tie != "none",
         "a_sentence_too_long_is_refused": kind.positions != "none",
     }.get(name, True)
