@@ -146,14 +146,16 @@ def tutorial_loss(model: TutorialSeq2Seq, batch: Batch) -> Tensor:
     return F.cross_entropy(logits, target_out.reshape(-1), ignore_index=PAD)
 
 
-def tutorial_train_step(model: TutorialSeq2Seq) -> Callable[[Batch], float]:
+def tutorial_train_step(
+    model: nn.Module, loss_of: Callable[[nn.Module, Batch], Tensor]
+) -> Callable[[Batch], float]:
     """Zero, forward, backward, clip, Adam."""
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
     def train_step(batch: Batch) -> float:
         model.train()
         optimizer.zero_grad()
-        loss = tutorial_loss(model, batch)
+        loss = loss_of(model, batch)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), MAX_NORM)
         optimizer.step()
@@ -173,7 +175,10 @@ def torch_training_step(readout: str, ragged: bool = False) -> Jobs:
         loss.backward()
     for mine, other in book.pairs(course, gradients=True):
         torch.testing.assert_close(mine, other, rtol=0, atol=1e-4 * float(other.abs().max()))
-    update, book_update = make_train_step(course, 1e-3, MAX_NORM), tutorial_train_step(book)
+    update, book_update = (
+        make_train_step(course, 1e-3, MAX_NORM),
+        tutorial_train_step(book, tutorial_loss),
+    )
     lengths = "5–20 long" if ragged else "20 long"
     what = f"training step, {readout} readout, {lengths}"
     return what, lambda: book_update(batch), lambda: update(batch)

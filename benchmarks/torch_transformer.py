@@ -10,7 +10,15 @@ from collections.abc import Callable, Iterator
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch_decoder import MAX_NORM, PAD, VOCABULARY, Job, Jobs, random_batch
+from torch_decoder import (
+    MAX_NORM,
+    PAD,
+    VOCABULARY,
+    Job,
+    Jobs,
+    random_batch,
+    tutorial_train_step,
+)
 
 from attention_course.corpora.batching import Batch
 from attention_course.positions import sinusoidal_positions
@@ -159,22 +167,6 @@ def their_loss(model: nn.Module, batch: Batch) -> Tensor:
     return F.cross_entropy(logits, target_out.reshape(-1), ignore_index=PAD)
 
 
-def their_train_step(model: nn.Module) -> Callable[[Batch], float]:
-    """Zero, forward, backward, clip, Adam."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-
-    def train_step(batch: Batch) -> float:
-        model.train()
-        optimizer.zero_grad()
-        loss = their_loss(model, batch)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), MAX_NORM)
-        optimizer.step()
-        return loss.item()
-
-    return train_step
-
-
 def transformer_training_steps() -> Iterator[Jobs]:
     """One update against each of the two, all 20 long or from 5 to 20; equal losses are asserted
     first, before the first update and after the tenth.
@@ -187,7 +179,8 @@ def transformer_training_steps() -> Iterator[Jobs]:
             torch.testing.assert_close(
                 batch_loss(course, batch), their_loss(other, batch), rtol=1e-5, atol=0
             )
-            update, their_update = make_train_step(course, 1e-3, MAX_NORM), their_train_step(other)
+            update = make_train_step(course, 1e-3, MAX_NORM)
+            their_update = tutorial_train_step(other, their_loss)
             for _ in range(10):
                 mine, theirs = update(batch), their_update(batch)
             assert abs(mine - theirs) < 1e-3 * theirs
