@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import attention_course.keras.training as keras_training
@@ -182,6 +183,28 @@ def test_pytorch_s_own_has_a_last_norm_where_ours_has_none() -> None:
         for stack, own in ((library.encoder, plain.encoder), (library.decoder, plain.decoder)):
             assert isinstance(own.norm, nn.LayerNorm)
             assert isinstance(stack.norm, nn.LayerNorm) == norm_first
+
+
+def test_teacher_forcing_goes_by_pytorch_s_fused_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights are written down only where someone wants to see them."""
+    calls, fused = [], F.scaled_dot_product_attention
+
+    def noted(*arrays: Any, **options: Any) -> Tensor:
+        calls.append(1)
+        return fused(*arrays, **options)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", noted)
+    model, asked = usual("pytorch"), sentences()
+    logits("pytorch", model, *asked)
+    assert len(calls) == 3 * LAYERS
+    calls.clear()
+    model.maps(*asked)
+    assert len(calls) == LAYERS  # of `start`, whose weights nobody sees
+
+
+def test_a_checkpoint_holds_what_is_trained_and_no_table_of_places() -> None:
+    model = usual("pytorch")
+    assert model.state_dict().keys() == {name for name, _ in model.named_parameters()}
 
 
 # How it begins.

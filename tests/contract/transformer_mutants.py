@@ -436,6 +436,13 @@ def the_encoder_hears_of_one_layer_only(self, dlogits):
     return doutputs
 
 
+@mutant("scratch.transformer.Positions.backward", "gradients_equal_autograd", LEARNED)
+def the_places_of_a_longer_batch_are_left(self, dx):
+    first, last = self._cache
+    self.grads["weight"][first:last] = dx.sum(axis=0)
+    return dx
+
+
 @mutant("scratch.transformer.FeedForward.backward", "gradients_equal_finite_differences")
 def a_gradient_where_it_was_cut(self, dy):
     return self.inner.backward(self.outer.backward(dy))

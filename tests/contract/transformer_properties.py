@@ -299,10 +299,13 @@ def equals_the_reference(code: Framework, kind: Kind) -> None:
 
 
 def gradients_equal_autograd(code: Framework, kind: Kind) -> None:
-    """Every parameter's, against PyTorch's autograd."""
+    """Every parameter's, against PyTorch's autograd; nothing is left of a longer batch before."""
     expected = Subject(FRAMEWORKS["pytorch"], kind).gradients(random_dlogits())
-    ours = Subject(code, kind).gradients(random_dlogits())
-    message = "a path left out, past or through a sub-layer, or by way of the source?"
+    subject, longest = Subject(code, kind), np.ones((B, LONGEST), int)
+    if kind.positions == "learned":  # the last places: unused below
+        subject.gradients(np.ones((B, LONGEST, TARGET_SIZE)), longest, longest[:, 0], longest)
+    ours = subject.gradients(random_dlogits())
+    message = "a path left out, past or through a sub-layer, by way of the source, or left over?"
     assert_same_gradients(ours, expected, EXACT, message)
 
 
@@ -583,6 +586,8 @@ def selected_rows_go_on_by_themselves(code: Framework, kind: Kind) -> None:
     message = "select must take the rows of the memory, of the cache and of the weights alike"
     for t in range(2):
         chosen = model.select(state, rows)
+        if state.weights is not None:
+            assert_equal(chosen.weights, state.weights[rows], 0, message)
         log_probs, state = model.step(state, target_in[:, t])
         for now in (t, t + 1):
             ours, chosen = model.step(chosen, target_in[rows, now])
