@@ -4,8 +4,8 @@ A softmax can be taken while its scores arrive (Milakov & Gimelshein 2018, arXiv
 for each query the largest score so far, the sum of exp(score − largest) and the same sum weighted
 by the values; when a larger one comes, shrink both sums by exp(old largest − new). The division
 comes last. Nothing is approximated. Memory grows with T + S and not with T · S (Rabe & Staats 2021,
-arXiv 2112.05682); the way back makes each block of weights again, from the logarithm of the sum
-(Dao et al. 2022, arXiv 2205.14135, algorithm 4).
+arXiv 2112.05682); the way back makes each block of weights again (Dao et al. 2022, arXiv
+2205.14135), from one number a query, the logarithm of its sum (Dao 2023, arXiv 2307.08691).
 """
 
 import numpy as np
