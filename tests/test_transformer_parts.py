@@ -391,6 +391,9 @@ def test_compiled_steps_are_traced_once_and_say_the_same(monkeypatch: pytest.Mon
     assert len(traced) == 2
     with pytest.raises(tf.errors.InvalidArgumentError, match="longer than longest"):
         model.start(np.ones((2, 8), int), np.array([8, 1]))
+    for lengths in ([5, 1, 1], [5], [6, 1], [0, 5]):
+        with pytest.raises(ValueError, match="lengths must"):
+            model.start(np.ones((2, 5), int), np.array(lengths))
 
 
 # What it refuses.
