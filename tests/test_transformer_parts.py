@@ -409,6 +409,10 @@ def test_compiled_steps_are_traced_once_and_say_the_same(monkeypatch: pytest.Mon
         ({"layers": 0}, ValueError, "layers must be 1 or more, got 0"),
         ({"layers": 1.5}, TypeError, "layers must be an int, got float"),
         ({"layers": True}, TypeError, "layers must be an int, got bool"),
+        ({"inner_size": 0}, ValueError, "inner_size must be 1 or more, got 0"),
+        ({"model_size": 0}, ValueError, "model_size must be 1 or more, got 0"),
+        ({"longest": 0}, ValueError, "longest must be 1 or more, got 0"),
+        ({"source_size": 2.5}, TypeError, "source_size must be an int, got float"),
         ({"positions": "rotary"}, ValueError, r"positions must be one of .*, got 'rotary'"),
         ({"positions": None}, ValueError, r"positions must be one of .*, got None"),
         (
@@ -423,7 +427,6 @@ def test_compiled_steps_are_traced_once_and_say_the_same(monkeypatch: pytest.Mon
             'tie "all" .* source_size = target_size, got 9 and 11',
         ),
         ({"model_size": 9, "heads": 3}, ValueError, "model_size must be even, .* got 9"),
-        ({"longest": 0}, ValueError, "length must be 1 or more, got 0"),
     ],
 )
 def test_bad_options_are_refused(framework: str, options, error, message) -> None:

@@ -126,17 +126,16 @@ def check_smoothing(smoothing: float) -> None:
         raise ValueError(f"smoothing must lie in 0..1, below 1, got {smoothing}")
 
 
-def check_transformer(
-    layers: int, positions: str, tie: str, source_size: int, target_size: int
-) -> None:
-    """Raise unless a Transformer can be built so."""
-    check_count("layers", layers)
+def check_transformer(positions: str, tie: str, **sizes: int) -> None:
+    """Raise unless a Transformer can be built so: known options, sizes of 1 or more."""
     check_option("positions", positions, POSITIONS)
     check_option("tie", tie, TIES)
-    if tie == "all" and source_size != target_size:
+    for name, size in sizes.items():
+        check_count(name, size)
+    if tie == "all" and sizes["source_size"] != sizes["target_size"]:
         raise ValueError(
             'tie "all" needs one vocabulary for both languages, so source_size = target_size, '
-            f"got {source_size} and {target_size}"
+            f"got {sizes['source_size']} and {sizes['target_size']}"
         )
 
 

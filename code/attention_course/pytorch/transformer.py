@@ -258,12 +258,12 @@ class Transformer(nn.Module):
     """Encoder and decoder of `layers` layers each (Vaswani et al. 2017, figure 1).
 
     `model_size` is D, `inner_size` that of the feed-forward network. `norm_first`: see `Residual`.
-    `positions` is "sinusoidal", "learned" or "none"; no sentence may have more than `longest`
-    tokens. `tie` says which matrices are one: "none", "target" (the decoder's embedding is also the
-    readout, which then has no bias) or "all" (the encoder's embedding too, so both vocabularies
-    must be one). `seed` fixes the initial weights: matrices by Glorot & Bengio's rule (2010),
-    U(±√(6 / (in + out))), biases 0. `dropout` is the share of numbers that training sets to zero in
-    the embeddings and in what each sub-layer adds.
+    `positions` is "sinusoidal", "learned" or "none"; with the first two no sentence may have more
+    than `longest` tokens. `tie` says which matrices are one: "none", "target" (the decoder's
+    embedding is also the readout, which then has no bias) or "all" (the encoder's embedding too, so
+    both vocabularies must be one). `seed` fixes the initial weights: matrices by Glorot & Bengio's
+    rule (2010), U(±√(6 / (in + out))), biases 0. `dropout` is the share of numbers
+    that training sets to zero in the embeddings and in what each sub-layer adds.
     """
 
     def __init__(
@@ -281,7 +281,16 @@ class Transformer(nn.Module):
         seed: int = 0,
         dropout: float = 0.0,
     ) -> None:
-        check_transformer(layers, positions, tie, source_size, target_size)
+        check_transformer(
+            positions,
+            tie,
+            source_size=source_size,
+            target_size=target_size,
+            model_size=model_size,
+            layers=layers,
+            inner_size=inner_size,
+            longest=longest,
+        )
         super().__init__()
         sizes = (model_size, heads, layers, inner_size, norm_first, positions, longest, dropout)
         with torch.random.fork_rng(devices=[]):

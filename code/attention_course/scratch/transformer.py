@@ -363,11 +363,11 @@ class Transformer(Layer):
     """Encoder and decoder of `layers` layers each (Vaswani et al. 2017, figure 1).
 
     `model_size` is D, `inner_size` that of the feed-forward network. `norm_first`: see `Residual`.
-    `positions` is "sinusoidal", "learned" or "none"; no sentence may have more than `longest`
-    tokens. `tie` says which matrices are one: "none", "target" (the decoder's embedding is also the
-    readout, which then has no bias) or "all" (the encoder's embedding too, so both vocabularies
-    must be one). `seed` fixes the initial weights: matrices by Glorot & Bengio's rule (2010),
-    U(±√(6 / (in + out))), biases 0.
+    `positions` is "sinusoidal", "learned" or "none"; with the first two no sentence may have more
+    than `longest` tokens. `tie` says which matrices are one: "none", "target" (the decoder's
+    embedding is also the readout, which then has no bias) or "all" (the encoder's embedding too, so
+    both vocabularies must be one). `seed` fixes the initial weights: matrices by Glorot & Bengio's
+    rule (2010), U(±√(6 / (in + out))), biases 0.
     """
 
     def __init__(
@@ -385,7 +385,16 @@ class Transformer(Layer):
         seed: int = 0,
         dtype: Dtype = np.float32,
     ) -> None:
-        check_transformer(layers, positions, tie, source_size, target_size)
+        check_transformer(
+            positions,
+            tie,
+            source_size=source_size,
+            target_size=target_size,
+            model_size=model_size,
+            layers=layers,
+            inner_size=inner_size,
+            longest=longest,
+        )
         self.tie, generator = tie, np.random.default_rng(seed)
         source = _embedding(source_size, model_size, generator, dtype)
         if tie == "all":
