@@ -21,6 +21,7 @@ EXPERIMENTS = (
     "luong",
     "which_difference",
     "transformer",
+    "wrong_reshape",
     "depth",
     "memory_copy",
     "kor_eng",
