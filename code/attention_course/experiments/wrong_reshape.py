@@ -1,5 +1,5 @@
-"""Heads cut by a reshape alone: right shape, round trip, and tokens mixed. English to Korean, beside
-the right model in `transformer`, with the same seeds, batches and number of updates.
+"""Heads cut by a reshape alone: right shape, round trip, and tokens mixed. English to Korean,
+beside the right model in `transformer`, with the same seeds, batches and number of updates.
 
 "encoder" makes the mistake where the source looks at itself; "everywhere" also in the decoder,
 where the mixed rows carry the future past the causal mask.
