@@ -1,6 +1,7 @@
 """Figures and tables of the course, in one look."""
 
 from attention_course.plotting.cells import draw_cells
+from attention_course.plotting.course import draw_course
 from attention_course.plotting.curves import curve_with_seeds, legend_below, stacked_panels
 from attention_course.plotting.maps import heat_map, heat_maps
 from attention_course.plotting.mechanism import draw_graph, draw_lookup
@@ -21,6 +22,7 @@ __all__ = [
     "draw_attention_decoder",
     "draw_bahdanau_decoder",
     "draw_cells",
+    "draw_course",
     "draw_encoder_decoder",
     "draw_families",
     "draw_graph",

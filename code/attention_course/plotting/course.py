@@ -1,0 +1,74 @@
+"""The whole course in one figure: how right, and where it looks, model by model."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from attention_course import results
+from attention_course.plotting.curves import curve_with_seeds, legend_below
+from attention_course.plotting.style import MODELS
+from attention_course.results import Result
+
+# Where each model's runs on English to Korean are recorded: 1,200 updates, three seeds. The last
+# three have about equally many parameters, the first half as many.
+RUNS = {
+    "plain": {"experiment": "luong", "language": "korean", "model": "plain"},
+    "bahdanau": {"experiment": "luong", "language": "korean", "model": "bahdanau"},
+    "luong": {"experiment": "transformer", "language": "korean", "model": "luong"},
+    "transformer": {"experiment": "transformer", "language": "korean", "model": "transformer"},
+}
+BINS = ((3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 15), (16, 18), (19, 21), (22, 25))
+SPLITS = ("test", "combinations", "longer")
+
+
+def draw_course() -> Figure:
+    """Above, the share of exact translations by source length; below, the alignment error rate of
+    the three that look, on each set. English to Korean, 1,200 updates; one thin line or mark a
+    seed.
+    """
+    found = {model: recorded(model) for model in RUNS}
+    figure, (above, below) = plt.subplots(2, 1, figsize=(4.6, 5.6), height_ratios=(3, 2))
+    above.axvspan(12.5, 24, color="0.93")
+    middles = [(low + high) / 2 for low, high in BINS]
+    for model, runs in found.items():
+        label = "no attention" if model == "plain" else None
+        curve_with_seeds(above, middles, [by_length(run) for run in runs], model, label)
+    above.set(xlabel="source tokens (grey: never trained)", ylabel="translated exactly")
+    above.set(ylim=(-0.03, 1.03))
+    _error_rates(below, {model: runs for model, runs in found.items() if model != "plain"})
+    legend_below(figure)
+    return figure
+
+
+def recorded(model: str) -> list[Result]:
+    """The runs of one model, by seed."""
+    wanted = dict(RUNS[model])
+    if wanted["experiment"] == "transformer":
+        wanted["budget"] = "updates"
+    return results.load(wanted.pop("experiment"), **wanted)
+
+
+def by_length(run: Result) -> list[float]:
+    """Share of right translations in each of `BINS`, of the sets "test" and "longer"."""
+    counts = run.metrics["test"]["by_length"] | run.metrics["longer"]["by_length"]
+    shares = []
+    for low, high in BINS:
+        found = [counts[str(n)] for n in range(low, high + 1) if str(n) in counts]
+        shares.append(sum(n * share for n, share in found) / sum(n for n, _ in found))
+    return shares
+
+
+def _error_rates(axes: Axes, found: dict[str, Sequence[Result]]) -> None:
+    for place, (model, runs) in enumerate(found.items()):
+        _, colour, _, marker = MODELS[model]
+        rates = np.array([[run.metrics[split]["aer"] for split in SPLITS] for run in runs])
+        x = np.arange(len(SPLITS)) + 0.18 * (place - 1)
+        for seed in rates:
+            axes.plot(x, seed, marker, color=colour, alpha=0.3, markersize=4)
+        axes.plot(x, rates.mean(axis=0), marker, color=colour, markersize=8)
+    axes.set(ylabel="alignment error", ylim=(0, None), xlim=(-0.5, 2.5))
+    axes.set_xticks(range(len(SPLITS)), SPLITS)
+    axes.grid(axis="x", visible=False)
