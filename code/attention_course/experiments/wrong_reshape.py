@@ -2,7 +2,7 @@
 beside the right model in `transformer`, with the same seeds, batches and number of updates.
 
 "encoder" makes the mistake where the source looks at itself; "everywhere" also in the decoder,
-which cuts rightly when it speaks, one token at a time, and so not as it was trained.
+which cuts its own tokens rightly when it speaks, one at a time, and so not as it was trained.
 """
 
 import torch

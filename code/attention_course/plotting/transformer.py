@@ -290,12 +290,15 @@ def draw_masks(
     masks: Mapping[str, ArrayLike],
     rows: Sequence[Sequence[str]],
     columns: Sequence[Sequence[str]],
+    names: tuple[str, str] = ("queries", "keys"),
+    meaning: tuple[str, str] = ("may attend", "may not"),
 ) -> Figure:
     """Boolean masks (T,S), one below the other: title -> mask, True = may attend.
 
     Filled cells may be attended; empty ones, with a dot, may not. `rows` holds the T query labels
     of each mask, from top to bottom, `columns` its S key labels, from left to right, padding
-    included. There is room for about 20 columns of short tokens.
+    included. There is room for about 20 columns of short tokens. For a matrix of another kind,
+    `names` says what rows and columns are, and `meaning` what a filled and an empty cell is.
 
     Raises ValueError for no masks, for a mask that is not boolean and (T,S) with T, S >= 1, and for
     labels that are too few or too many.
@@ -316,8 +319,8 @@ def draw_masks(
     for title, mask, row, column, height in zip(masks, checked, rows, columns, heights):
         write(axes, (0.12, top - 0.22), title, color="0.1", weight="bold", ha="left", fontsize=10)
         top -= height
-        _labelled(axes, (beside, top), mask, cell, shown(row), shown(column))
-    _legend(axes)
+        _labelled(axes, (beside, top), mask, cell, shown(row), shown(column), names)
+    _legend(axes, meaning)
     return figure
 
 
@@ -351,6 +354,7 @@ def _labelled(
     cell: float,
     rows: Sequence[str],
     columns: Sequence[str],
+    names: tuple[str, str],
 ) -> None:
     """A mask from its lower left corner, queries to its left, keys above it, leaning."""
     x, y = corner
@@ -361,12 +365,13 @@ def _labelled(
     for number, label in enumerate(columns):
         lean = {"rotation": 45, "rotation_mode": "anchor", "ha": "left"} if len(label) > 1 else {}
         write(axes, (x + cell * (number + 0.5), top + 0.11), label, color="0.1", **lean)
-    for up, name, role in ((0.11, "queries ↓", "query"), (0.28, "keys →", "key")):
-        write(axes, (x - 0.08, top + up), name, role, weight="bold", ha="right")
+    roles = ("query", "key") if names == ("queries", "keys") else (None, None)
+    for up, name, way, role in zip((0.11, 0.28), names, "↓→", roles):
+        write(axes, (x - 0.08, top + up), f"{name} {way}", role, weight="bold", ha="right")
 
 
-def _legend(axes: Axes) -> None:
-    for x, may, text in ((0.12, True, "may attend"), (1.4, False, "may not")):
+def _legend(axes: Axes, meaning: tuple[str, str]) -> None:
+    for x, may, text in zip((0.12, 1.4), (True, False), meaning):
         _cells(axes, (x, 0.1), np.array([[may]]), 0.2)
         write(axes, (x + 0.28, 0.2), text, ha="left")
 
