@@ -36,7 +36,7 @@ def draw_cells(panels: Mapping[str, Sequence[np.ndarray]], owners: Mapping[int, 
             _draw_block(panel, block, left, owners)
             left += block.shape[1] + GAP
         rows = max(len(block) for block in blocks)
-        panel.set(xlim=(-0.1, width), ylim=(rows + 0.1, -0.1), aspect="equal")
+        panel.set(xlim=(-0.1, width + 0.1), ylim=(rows + 0.1, -0.1), aspect="equal")
         panel.set_title(title, loc="left")
         panel.set_anchor("W")
         panel.axis("off")
