@@ -5,12 +5,11 @@ beside the right model in `transformer`, with the same seeds, batches and number
 which cuts its own tokens rightly when it speaks, one at a time, and so not as it was trained.
 """
 
-import torch
 from torch import Tensor
 
 from attention_course.experiments.luong import JOIN
 from attention_course.experiments.runner import Outcome
-from attention_course.experiments.transformer import LAYERS
+from attention_course.experiments.transformer import LAYERS, build
 from attention_course.experiments.translating import load_task, train_and_judge
 from attention_course.pytorch.multihead import KeysValues, MultiHeadAttention
 from attention_course.pytorch.transformer import Transformer
@@ -67,9 +66,7 @@ def run(settings: Settings) -> Outcome:
     """Train; watch validation sentences on the way; at the end, every split."""
     fixed = settings["fixed"]
     task = load_task(fixed["language"], fixed["size"])
-    sizes = {"source_size": len(task.source_vocab), "target_size": len(task.target_vocab)}
-    torch.manual_seed(settings["seed"])
-    model = Transformer(**sizes, **fixed["options"], seed=settings["seed"])
+    model, sizes = build({"model": "transformer", "seed": settings["seed"]}, task)
     spoil(model, settings["where"])
     return train_and_judge(model, sizes, task, settings, JOIN[fixed["language"]])
 

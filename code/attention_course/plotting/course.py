@@ -15,10 +15,10 @@ from attention_course.results import Result
 # Where each model's runs on English to Korean are recorded: 1,200 updates, three seeds. The last
 # three have about equally many parameters, the first half as many.
 RUNS = {
-    "plain": {"experiment": "luong", "language": "korean", "model": "plain"},
-    "bahdanau": {"experiment": "luong", "language": "korean", "model": "bahdanau"},
-    "luong": {"experiment": "transformer", "language": "korean", "model": "luong"},
-    "transformer": {"experiment": "transformer", "language": "korean", "model": "transformer"},
+    "plain": ("luong", {"model": "plain"}),
+    "bahdanau": ("luong", {"model": "bahdanau"}),
+    "luong": ("transformer", {"model": "luong", "budget": "updates"}),
+    "transformer": ("transformer", {"model": "transformer", "budget": "updates"}),
 }
 BINS = ((3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 15), (16, 18), (19, 21), (22, 25))
 SPLITS = ("test", "combinations", "longer")
@@ -45,10 +45,8 @@ def draw_course() -> Figure:
 
 def recorded(model: str) -> list[Result]:
     """The runs of one model, by seed."""
-    wanted = dict(RUNS[model])
-    if wanted["experiment"] == "transformer":
-        wanted["budget"] = "updates"
-    return results.load(wanted.pop("experiment"), **wanted)
+    experiment, wanted = RUNS[model]
+    return results.load(experiment, language="korean", **wanted)
 
 
 def by_length(run: Result) -> list[float]:
