@@ -343,6 +343,9 @@ def bahdanau(step: int = 1) -> Figure:
     return plotting.draw_bahdanau_decoder(WORDS, TARGET, SEVENTHS, FRACTIONS, step=step)
 
 
+SHARES = np.arange(24).reshape(2, 3, 4) % 5 == 1  # of the two blocks (B,T,D), cells of no order
+
+
 FIGURES: dict[str, Callable[[], Figure]] = {
     "encoder decoder": lambda: plotting.draw_encoder_decoder(WORDS, TARGET),
     "lookup": lookup,
@@ -363,6 +366,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         {"a": WEIGHTS, "b": WEIGHTS}, SOURCE, TARGET, SURE, POSSIBLE
     ),
     "links of words": lambda: plotting.heat_maps(LONG_WEIGHTS, *LONG, SURE, POSSIBLE),
+    "shares": lambda: plotting.draw_shares({"a": SHARES, "b": ~SHARES}, (0, 1, 2)),
 }
 
 
@@ -661,3 +665,31 @@ def test_graph_brings_two_gradients_back_and_adds_them() -> None:
 )
 def test_seeds_are_told_by_mean_and_ends(values: list[float], places: int, text: str) -> None:
     assert plotting.over_seeds(values, places) == text
+
+
+# --- Shares -------------------------------------------------------------------
+
+
+def test_shares_are_drawn_cell_by_cell_a_sentence_beside_the_other() -> None:
+    figure = plotting.draw_shares({"a": SHARES, "b": ~SHARES}, (1, 2, 3))
+    for axes, block in zip(figure.axes, (SHARES, ~SHARES), strict=True):
+        boxes = {box.get_xy(): box for box in axes.patches if isinstance(box, Rectangle)}
+        assert len(boxes) == block.size
+        lefts, tops = (sorted({corner[axis] for corner in boxes}) for axis in (0, 1))
+        for place in np.ndindex(block.shape):
+            sentence, word, number = place
+            box = boxes[lefts[4 * sentence + number], tops[word]]
+            white = same_color(box.get_facecolor(), "white")
+            assert white != block[place], place
+        (dot,) = [patch for patch in axes.patches if isinstance(patch, Circle)]
+        assert dot.center == pytest.approx(boxes[lefts[-1], tops[-1]].get_center())
+        assert axes.get_ylim()[0] > axes.get_ylim()[1], "the first word is at the top"
+    assert texts(figure).count("sentence 2") == 1 and {"a", "b"} < set(texts(figure))
+
+
+@pytest.mark.parametrize(
+    "block", [np.ones((2, 3, 4)), np.ones((3, 4), bool), np.ones((1, 3, 4)) > 0]
+)
+def test_shares_refuse(block: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"panels: '.' is .* of one shape"):
+        plotting.draw_shares({"a": SHARES, "b": block}, (0, 0, 0))

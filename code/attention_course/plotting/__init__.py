@@ -1,6 +1,6 @@
 """Figures and tables of the course, in one look."""
 
-from attention_course.plotting.cells import draw_cells
+from attention_course.plotting.cells import draw_cells, draw_shares
 from attention_course.plotting.course import draw_course
 from attention_course.plotting.curves import curve_with_seeds, legend_below, stacked_panels
 from attention_course.plotting.maps import heat_map, heat_maps
@@ -29,6 +29,7 @@ __all__ = [
     "draw_lookup",
     "draw_masks",
     "draw_orders",
+    "draw_shares",
     "draw_transformer",
     "heat_map",
     "heat_maps",

@@ -1,4 +1,4 @@
-"""Numbers in coloured cells: where each of them goes when axes are cut and change places."""
+"""Coloured cells: where numbers go when axes are cut and change places; which belong together."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,13 +6,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Circle, Rectangle
 
-from attention_course.plotting.style import FILLS
+from attention_course.plotting.style import FILLS, ROLES
 
 COLOURS = (FILLS["query"], FILLS["key"], FILLS["value"], FILLS["context"])
 HATCHES = (None, "////", "....", "xxxx")  # a token is not told by its colour alone
 CELL, GAP = 0.36, 0.5  # inches; columns between two blocks
+SMALL, APART, HEAD = 0.22, 0.5, 0.28  # inches: a cell without a number; cells; a title's height
 
 
 def draw_cells(panels: Mapping[str, Sequence[np.ndarray]], owners: Mapping[int, int]) -> Figure:
@@ -61,3 +62,39 @@ def _draw_block(axes: Axes, block: np.ndarray, left: float, owners: Mapping[int,
             fontsize=11,
             bbox={"facecolor": COLOURS[token], "edgecolor": "none", "pad": 1},
         )
+
+
+def draw_shares(panels: Mapping[str, np.ndarray], marked: tuple[int, int, int]) -> Figure:
+    """One panel below the other: title -> a block (B,T,D) of bool, its B slices side by side.
+
+    Rows are words, columns the numbers of a word. Cells that are True are filled, and the one at
+    `marked` has a black dot: the drawing says with which numbers that one is normed.
+    """
+    shapes = {np.shape(block) for block in panels.values()}
+    for title, block in panels.items():
+        if len(shapes) > 1 or np.ndim(block) != 3 or np.asarray(block).dtype != bool:
+            got = f"{np.asarray(block).dtype} of shape {np.shape(block)}"
+            raise ValueError(f"panels: {title!r} is {got}, expected bool, all of one shape (B,T,D)")
+    ((sentences, words, numbers),) = shapes
+    wide = sentences * (numbers + APART) - APART
+    tall = words * SMALL + HEAD + 0.06
+    size = (wide * SMALL + 0.2, len(panels) * tall + HEAD)
+    figure, axes = plt.subplots(len(panels), 1, figsize=size, squeeze=False)
+    for panel, (title, block) in zip(axes[:, 0], panels.items()):
+        for sentence, word, number in np.ndindex(np.shape(block)):
+            left = sentence * (numbers + APART) + number
+            shared = bool(block[sentence, word, number])
+            look = {"facecolor": ROLES["query"] if shared else "white", "edgecolor": "0.55"}
+            panel.add_patch(Rectangle((left, word), 1, 1, linewidth=0.8, **look))
+        left = marked[0] * (numbers + APART) + marked[2] + 0.5
+        panel.add_patch(Circle((left, marked[1] + 0.5), 0.27, facecolor="black", edgecolor="white"))
+        panel.set(
+            xlim=(-0.1, wide + 0.1), ylim=(words + 0.1, -0.1), aspect="equal", xticks=(), yticks=()
+        )
+        panel.set_title(title, loc="left", fontsize=10)
+        panel.set_anchor("W")
+        panel.axis("off")
+    for sentence in range(sentences):
+        middle = sentence * (numbers + APART) + numbers / 2
+        axes[-1, 0].text(middle, words + 0.2, f"sentence {sentence + 1}", ha="center", va="top")
+    return figure

@@ -1,0 +1,1 @@
+"""Checks of Chapter 2's exercises."""

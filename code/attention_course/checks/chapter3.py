@@ -1,0 +1,1 @@
+"""Checks of Chapter 3's exercises."""

@@ -1,0 +1,1 @@
+"""Checks of Chapter 4's exercises."""

@@ -1,0 +1,1 @@
+"""Checks of Chapter 6's exercises."""

@@ -1,0 +1,162 @@
+"""Assignments from their source notebooks: for students, for instructors, for the book.
+
+    python tools/assignments.py          everything below, into _build/assignments
+    python tools/assignments.py --book   only the pages of the book, into exercises/book
+
+`exercises/NN-name.ipynb` is the only source. Its cells carry nbgrader's marks (schema 3): a cell is a
+statement, given code, hints, an answer, a check or a hidden check of the exercise that its `grade_id`
+names. Solutions and hidden tests stand between `### BEGIN …` and `### END …`.
+
+For students: answers are stubs, hidden tests and all outputs are gone. For instructors: the source.
+For the book: statement, stub, hints, and the solution folded up; with COURSE_SOLUTIONS=no in the
+environment there are no solutions in the book.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import sys
+import zipfile
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ROOT / "exercises"
+PAGES = SOURCES / "book"
+BUILD = ROOT / "_build" / "assignments"
+STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
+SOLUTION = re.compile(r"(?ms)^( *)### BEGIN SOLUTION\n(.*?)^ *### END SOLUTION\n?")
+HIDDEN = re.compile(r"(?ms)^ *### BEGIN HIDDEN TESTS\n(.*?)^ *### END HIDDEN TESTS\n?")
+HINT = re.compile(r"(?s)<details><summary>(.*?)</summary>\s*(.*?)\s*</details>")
+KINDS = ("statement", "given", "hints", "check", "hidden")
+
+
+def sources(folder: Path = SOURCES) -> list[Path]:
+    """The source notebooks, in the order of the chapters."""
+    return sorted(folder.glob("[0-9][0-9]-*.ipynb"))
+
+
+def read(path: Path) -> NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def part(cell: NotebookNode) -> tuple[str, str]:
+    """The exercise that a cell belongs to and the cell's kind, ("", "") for the cells around them."""
+    name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
+    exercise, _, kind = name.partition("-")
+    return (exercise, re.sub(r"-\d+$", "", kind) or "answer") if name else ("", "")
+
+
+def points(cell: NotebookNode) -> int:
+    """What a check is worth; 0 for other cells."""
+    return int(cell.metadata.get("nbgrader", {}).get("points", 0))
+
+
+def stub(code: str) -> str:
+    """An answer as students get it, as nbgrader's ClearSolutions writes it."""
+
+    def replaced(found: re.Match) -> str:
+        return "".join(f"{found[1]}{line}\n" for line in STUB.splitlines())
+
+    return SOLUTION.sub(replaced, code).rstrip("\n")
+
+
+def solved(code: str) -> str:
+    """An answer without the marks around its solution."""
+    return SOLUTION.sub(lambda found: found[2], code).rstrip("\n")
+
+
+def without_outputs(notebook: NotebookNode) -> NotebookNode:
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
+def for_students(source: NotebookNode) -> NotebookNode:
+    """Stubs instead of solutions; no hidden test; no output."""
+    notebook = without_outputs(source)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.source = HIDDEN.sub("", stub(cell.source)).rstrip("\n")
+    return notebook
+
+
+def for_the_book(source: NotebookNode, solutions: bool = True) -> NotebookNode:
+    """A page: what students get, hints as dropdowns, and below each stub the solution, folded up."""
+    page = copy.deepcopy(source)
+    page.cells = [new for cell in page.cells for new in _on_the_page(cell, solutions)]
+    return page
+
+
+def _on_the_page(cell: NotebookNode, solutions: bool) -> list[NotebookNode]:
+    exercise, kind = part(cell)
+    if kind == "hidden":
+        return []
+    if kind == "hints":
+        cell.source = HINT.sub(r":::{dropdown} \1\n\2\n:::", cell.source)
+    if kind == "check":
+        cell.outputs = []
+    if kind != "answer":
+        return [cell]
+    told = f":::{{dropdown}} Solution\n```python\n{solved(cell.source)}\n```\n:::"
+    answer = nbformat.v4.new_markdown_cell(told, id=f"{exercise}-solution"[:64])
+    cell.source, cell.outputs = stub(cell.source), []
+    return [cell, answer] if solutions else [cell]
+
+
+def write_pages(folder: Path = PAGES, solutions: bool | None = None) -> list[Path]:
+    """Write the book's pages and, beside them, the notebooks to download; only what has changed."""
+    if solutions is None:
+        solutions = os.environ.get("COURSE_SOLUTIONS", "yes").lower() not in ("no", "0", "false")
+    written = []
+    for path in sources():
+        source = read(path)
+        _write(folder / path.name, nbformat.writes(for_the_book(source, solutions)))
+        _write(folder / "notebooks" / path.name, nbformat.writes(for_students(source)))
+        written.append(folder / path.name)
+    return written
+
+
+def _write(path: Path, text: str) -> None:
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.tmp")
+    scratch.write_text(text, encoding="utf-8")
+    scratch.replace(path)
+
+
+def write_zips(folder: Path = BUILD) -> list[Path]:
+    """Write `student.zip` and `instructor.zip`, each with one notebook an assignment, and beside
+    them the same notebooks unzipped."""
+    made = []
+    for edition, change in (("student", for_students), ("instructor", copy.deepcopy)):
+        archive = folder / f"{edition}.zip"
+        texts = {path.name: nbformat.writes(change(read(path))) for path in sources()}
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = archive.with_suffix(".tmp")
+        with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as file:
+            for name, text in texts.items():
+                _write(folder / edition / name, text)
+                file.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), text)
+        scratch.replace(archive)
+        made.append(archive)
+    return made
+
+
+def main(arguments: list[str]) -> int:
+    write_pages()
+    if "--book" not in arguments:
+        for archive in write_zips():
+            print(f"{archive.relative_to(ROOT)}   and the same notebooks in {archive.stem}/")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
