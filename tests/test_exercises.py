@@ -1,4 +1,4 @@
-"""The exercises: stubs fail and say so, solutions pass, and checks tell right answers from wrong ones."""
+"""Exercises: stubs fail and say so, solutions pass, and checks tell right answers from wrong."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 import assignments
 import pytest
 from nbformat import NotebookNode
-from proofs import RIGHT, WRONG
 
 from attention_course.checks import CheckFailed, check
 from attention_course.checks.core import EXERCISES
+from proofs import RIGHT, WRONG
 
 SOURCES = {path.stem: assignments.read(path) for path in assignments.sources()}
 for number in range(1, len(SOURCES) + 1):
@@ -185,8 +185,10 @@ def test_nothing_leaks_into_what_students_get(name: str):
 
 @every_assignment
 def test_the_book_without_solutions_has_none(name: str):
-    text = json.dumps(assignments.for_the_book(SOURCES[name], solutions=False), ensure_ascii=False)
-    whole = json.dumps(assignments.for_the_book(SOURCES[name]), ensure_ascii=False)
+    text = json.dumps(
+        assignments.for_the_book(SOURCES[name], name, solutions=False), ensure_ascii=False
+    )
+    whole = json.dumps(assignments.for_the_book(SOURCES[name], name), ensure_ascii=False)
     for cells in exercises(SOURCES[name]).values():
         answer = cells["answer"][0].source
         solution = "".join(found[2] for found in assignments.SOLUTION.finditer(answer))

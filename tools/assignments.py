@@ -3,9 +3,9 @@
     python tools/assignments.py          everything below, into _build/assignments
     python tools/assignments.py --book   only the pages of the book, into exercises/book
 
-`exercises/NN-name.ipynb` is the only source. Its cells carry nbgrader's marks (schema 3): a cell is a
-statement, given code, hints, an answer, a check or a hidden check of the exercise that its `grade_id`
-names. Solutions and hidden tests stand between `### BEGIN …` and `### END …`.
+`exercises/NN-name.ipynb` is the only source. Its cells carry nbgrader's marks (schema 3): a cell is
+a statement, given code, hints, an answer, a check or a hidden check of the exercise that its
+`grade_id` names. Solutions and hidden tests stand between `### BEGIN …` and `### END …`.
 
 For students: answers are stubs, hidden tests and all outputs are gone. For instructors: the source.
 For the book: statement, stub, hints, and the solution folded up; with COURSE_SOLUTIONS=no in the
@@ -26,13 +26,15 @@ from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "exercises"
-PAGES = SOURCES / "book"
 BUILD = ROOT / "_build" / "assignments"
 STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
 SOLUTION = re.compile(r"(?ms)^( *)### BEGIN SOLUTION\n(.*?)^ *### END SOLUTION\n?")
 HIDDEN = re.compile(r"(?ms)^ *### BEGIN HIDDEN TESTS\n(.*?)^ *### END HIDDEN TESTS\n?")
 HINT = re.compile(r"(?s)<details><summary>(.*?)</summary>\s*(.*?)\s*</details>")
-KINDS = ("statement", "given", "hints", "check", "hidden")
+DOWNLOAD = (
+    "{{download}}`Download these exercises as a notebook <notebooks/{name}>` without solutions, and "
+    "open it in JupyterLab (`make lab`) or in Colab (*File*, *Upload notebook*)."
+)
 
 
 def sources(folder: Path = SOURCES) -> list[Path]:
@@ -45,7 +47,7 @@ def read(path: Path) -> NotebookNode:
 
 
 def part(cell: NotebookNode) -> tuple[str, str]:
-    """The exercise that a cell belongs to and the cell's kind, ("", "") for the cells around them."""
+    """The exercise that a cell belongs to and the cell's kind; ("", "") for cells around them."""
     name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
     exercise, _, kind = name.partition("-")
     return (exercise, re.sub(r"-\d+$", "", kind) or "answer") if name else ("", "")
@@ -87,10 +89,12 @@ def for_students(source: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def for_the_book(source: NotebookNode, solutions: bool = True) -> NotebookNode:
-    """A page: what students get, hints as dropdowns, and below each stub the solution, folded up."""
+def for_the_book(source: NotebookNode, name: str, solutions: bool = True) -> NotebookNode:
+    """A page: what students get, hints as dropdowns, and below each stub the solution, folded up.
+    `name`: of the notebook to download."""
     page = copy.deepcopy(source)
     page.cells = [new for cell in page.cells for new in _on_the_page(cell, solutions)]
+    page.cells.insert(1, nbformat.v4.new_markdown_cell(DOWNLOAD.format(name=name), id="download"))
     return page
 
 
@@ -110,17 +114,13 @@ def _on_the_page(cell: NotebookNode, solutions: bool) -> list[NotebookNode]:
     return [cell, answer] if solutions else [cell]
 
 
-def write_pages(folder: Path = PAGES, solutions: bool | None = None) -> list[Path]:
-    """Write the book's pages and, beside them, the notebooks to download; only what has changed."""
-    if solutions is None:
-        solutions = os.environ.get("COURSE_SOLUTIONS", "yes").lower() not in ("no", "0", "false")
-    written = []
-    for path in sources():
-        source = read(path)
-        _write(folder / path.name, nbformat.writes(for_the_book(source, solutions)))
-        _write(folder / "notebooks" / path.name, nbformat.writes(for_students(source)))
-        written.append(folder / path.name)
-    return written
+def write_pages(folder: Path = SOURCES) -> None:
+    """Write the book's pages into `folder`/book and, beside them, the notebooks to download."""
+    solutions = os.environ.get("COURSE_SOLUTIONS", "yes").lower() not in ("no", "0", "false")
+    for path in sources(folder):
+        source, page = read(path), folder / "book" / path.name
+        _write(page, nbformat.writes(for_the_book(source, path.name, solutions)))
+        _write(page.parent / "notebooks" / path.name, nbformat.writes(for_students(source)))
 
 
 def _write(path: Path, text: str) -> None:

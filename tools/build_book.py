@@ -25,11 +25,13 @@ from collections.abc import Iterator
 from importlib import metadata, util
 from pathlib import Path
 
+import assignments
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 # Everything the pages are made of. Extend it when a page includes a file from elsewhere.
 INPUT_FILES = ("_config.yml", "_toc.yml", "intro.md", "references.bib")
-INPUT_FOLDERS = ("_ext", "_static", "_templates", "appendix", "chapters")
-ENVIRONMENT = ("COURSE_REPO_URL", "COURSE_REPO_BRANCH")
+INPUT_FOLDERS = ("_ext", "_static", "_templates", "appendix", "chapters", "exercises")
+ENVIRONMENT = ("COURSE_REPO_URL", "COURSE_REPO_BRANCH", "COURSE_SOLUTIONS")
 PACKAGES = re.compile(
     r"(sphinx|myst|jupyter-book|docutils|pydata|pygments|nbformat|markdown-it|mdit-py)", re.I
 )
@@ -112,6 +114,7 @@ def build(book: Path) -> Path:
     folder.mkdir(exist_ok=True)
     html, stamp, fresh = folder / "html", folder / "book.sha256", folder / "fresh"
     with alone(folder):
+        assignments.write_pages(book / "exercises")
         current = fingerprint(book)
         index = html / "index.html"
         if index.is_file() and stamp.is_file() and stamp.read_text() == current:

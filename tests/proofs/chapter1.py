@@ -1,6 +1,7 @@
 """Answers to the exercises of Chapter 1."""
 
 import numpy as np
+
 from proofs import right, wrong
 
 

@@ -1,27 +1,23 @@
 """Checks of the exercises: ``check(shift_targets)`` says *passed*, or what is wrong, and on what.
 
-One module a chapter, one function an exercise. The references in here are plain and slow on purpose:
-they are what an answer is compared with, not how to write it.
+One module a chapter, one function an exercise. The references in here are plain and slow on
+purpose: they are what an answer is compared with, not how to write it.
 """
 
 from __future__ import annotations
 
 import difflib
+import importlib
 from typing import Any
 
 import numpy as np
 
-from attention_course.checks import (  # noqa: F401: importing registers the checks
-    chapter1,
-    chapter2,
-    chapter3,
-    chapter4,
-    chapter5,
-    chapter6,
-)
 from attention_course.checks.core import EXERCISES, CheckFailed
 
 __all__ = ["CheckFailed", "check"]
+
+for _number in range(1, 7):  # each registers its checks
+    importlib.import_module(f"{__name__}.chapter{_number}")
 
 
 def check(answer: Any, name: str | None = None, seed: int = 0) -> None:

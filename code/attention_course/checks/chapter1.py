@@ -43,7 +43,7 @@ def shift_targets(answer, draw):
             "the decoder is asked for the tokens, then <eos> directly after the last real one",
             targets,
             {
-                "the target is the input itself: a model that echoes what it reads has loss 0": inputs,
+                "the target is what the decoder reads: a model that echoes has loss 0": inputs,
                 "<eos> stands after the padding; put it where the first pad was": at_end,
             },
         )
