@@ -32,7 +32,7 @@ SOLUTION = re.compile(r"(?ms)^( *)### BEGIN SOLUTION\n(.*?)^ *### END SOLUTION\n
 HIDDEN = re.compile(r"(?ms)^ *### BEGIN HIDDEN TESTS\n(.*?)^ *### END HIDDEN TESTS\n?")
 HINT = re.compile(r"(?s)<details><summary>(.*?)</summary>\s*(.*?)\s*</details>")
 DOWNLOAD = (
-    "{{download}}`Download these exercises as a notebook <notebooks/{name}>` without solutions, and "
+    "{{download}}`Download these exercises as a notebook <notebooks/{name}>` without solutions; "
     "open it in JupyterLab (`make lab`) or in Colab (*File*, *Upload notebook*)."
 )
 
