@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from docutils import nodes
 from sphinx import addnodes
@@ -50,8 +50,7 @@ SKIPPED_CLASSES = {"tip", "dropdown"}
 SKIPPED_SECTIONS = {"References"}
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One entry of the glossary: where it stands, what it is called, what it says first."""
 
     anchor: str
@@ -81,7 +80,7 @@ def read_glossary(document: nodes.document) -> list[Entry]:
 def spelling(name: str) -> str:
     """Return a pattern for `name` and its plural: heads, queries, batches."""
     stem, plural = name, "s?"
-    if name.endswith("y"):
+    if re.search("[^aeiou]y$", name):
         stem, plural = name[:-1], "(?:y|ies)"
     elif name.endswith(("s", "x", "ch", "sh")):
         plural = "(?:es)?"

@@ -22,6 +22,8 @@ import nbformat
 import yaml
 from book_browser import CHROMIUM, chromium, inspect, serving, window
 from book_links import broken_links, is_external, read_page
+from bs4 import BeautifulSoup
+from bs4.element import PreformattedString
 from docutils import nodes
 from docutils.utils import new_document
 from sphinx.errors import ConfigError, ExtensionError
@@ -43,7 +45,9 @@ def load(path: Path) -> ModuleType:
 course_repository = load(ROOT / "_ext" / "course_repository.py")
 display_math = load(ROOT / "_ext" / "display_math.py")
 figure_alt = load(ROOT / "_ext" / "figure_alt.py")
+first_uses = load(ROOT / "_ext" / "first_uses.py")
 framework_tabs = load(ROOT / "_ext" / "framework_tabs.py")
+korean = load(ROOT / "_ext" / "korean.py")
 offline_mathjax = load(ROOT / "_ext" / "offline_mathjax.py")
 build_book = load(ROOT / "tools" / "build_book.py")
 
@@ -136,6 +140,70 @@ def test_colab_links_follow_the_one_setting(book: Path) -> None:
             place = f"{there}/blob/{chosen['repository_branch']}/{name}.ipynb"
             expected = [f"https://colab.research.google.com/github/{place}"]
         assert [a for a in found if f"/{name}.ipynb" in a or "OWNER" in a] == expected, name
+
+
+CHAPTERS = [name for name in DOCUMENTS if name.startswith("chapters/")]
+CORE = [name for name in CHAPTERS if "/further/" not in name]
+NO_PROSE = {
+    *("h1", "h2", "h3", "h4", "h5", "h6", "code", "pre", "table", "figcaption", "summary"),
+    *("admonition-title", "cell", "dropdown", "math", "tip"),
+}
+
+
+def soup_of(path: Path) -> BeautifulSoup:
+    """Return the HTML file at `path` as a tree."""
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_first_uses_lead_to_the_glossary(book: Path, name: str) -> None:
+    """At most one link a term, in running prose only, with the definition as its tooltip."""
+    entries = {term["id"] for term in soup_of(book / "appendix" / "glossary.html").select("dt[id]")}
+    links = soup_of(book / f"{name}.html").select("a.glossary-term")
+    assert (10 if name in CORE else 3) <= len(links) <= 27
+    targets = [link["href"].split("#") for link in links]
+    there = os.path.relpath("appendix/glossary.html", Path(name).parent)
+    assert {page for page, _ in targets} == {there}
+    assert {anchor for _, anchor in targets} <= entries
+    assert len(targets) == len({anchor for _, anchor in targets})
+    for link in links:
+        around = {word for each in link.parents for word in (each.name, *each.get("class", []))}
+        assert not around & (NO_PROSE | {"a"}), f"{link} stands in {around & NO_PROSE}"
+        assert link["title"].endswith(".") and not re.search(korean.HANGUL, link["title"])
+
+
+def test_only_chapters_lead_to_the_glossary_unasked(book: Path) -> None:
+    others = [name for name in DOCUMENTS if name not in CHAPTERS]
+    assert not [n for n in others if soup_of(book / f"{n}.html").select("a.glossary-term")]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_korean_is_marked_as_korean(book: Path, name: str) -> None:
+    page = soup_of(book / f"{name}")
+    found = page.find_all(string=re.compile(korean.HANGUL))
+    unmarked = [
+        text
+        for text in found
+        if not isinstance(text, PreformattedString)
+        and not {"title", "script", "style"} & {each.name for each in text.parents}
+        and text.find_parent(lang="ko") is None
+    ]
+    assert not unmarked
+    for span in page.select("span[lang=ko]"):
+        assert re.search(korean.HANGUL, span.get_text()) and not span.find("span")
+
+
+def test_the_glossary_and_what_cells_print_speak_korean(book: Path) -> None:
+    assert len(soup_of(book / "appendix/glossary.html").select("dd span[lang=ko]")) > 100
+    printed = ".cell_output pre span[lang=ko]"
+    assert soup_of(book / "chapters/04-luong-attention.html").select(printed)
+
+
+def test_every_reference_is_listed_with_its_address(book: Path) -> None:
+    entries = (ROOT / "references.bib").read_text(encoding="utf-8").count("\n@") + 1
+    listed = soup_of(book / "appendix/references.html").select("div.citation")
+    assert len(listed) == entries
+    assert not [each.get_text() for each in listed if not each.select("a[href^=http]")]
 
 
 @pytest.fixture(scope="module")
@@ -372,6 +440,69 @@ def test_pictures_without_words_are_found() -> None:
 )
 def test_only_tagged_formulas_of_several_lines_are_left_alone(text: str, expected: bool) -> None:
     assert display_math.as_written(nodes.math_block(text, text)) is expected
+
+
+def glossary_entry(name: str) -> Any:
+    return first_uses.Entry(f"term-{name}", (name,), f"What {name} is.")
+
+
+def linked(*children: nodes.Node, names: tuple[str, ...] = ("head", "key", "query")) -> list[str]:
+    """Return the words that become links in a page of `children`."""
+    page = new_document("page")
+    page += children
+    first_uses.link_first_uses(page, [glossary_entry(each) for each in names], "glossary.html")
+    return [link.astext() for link in page.findall(nodes.reference)]
+
+
+def paragraph(text: str) -> nodes.paragraph:
+    return nodes.paragraph("", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "expected"),
+    [
+        ("A head, the head, heads.", ("head",), ["head"]),
+        ("Heads and queries.", ("head", "query"), ["Heads"]),
+        ("Queries meet keys.", ("query", "key"), ["Queries", "keys"]),
+        ("The key to it all.", ("key",), []),
+        ("A header; a two-head layer.", ("head",), []),
+        (
+            "Soft attention.",
+            ("attention pooling", "soft attention", "attention"),
+            ["Soft attention"],
+        ),
+        ("An encoder-decoder.", ("encoder–decoder", "decoder"), ["encoder-decoder"]),
+        ("The loss of a batch.", ("loss", "batch"), []),
+        ("A multi-head\nattention.", ("multi-head attention",), ["multi-head\nattention"]),
+        ("Batch norms are classes.", ("class",), ["classes"]),
+    ],
+)
+def test_words_that_become_links(text: str, names: tuple[str, ...], expected: list[str]) -> None:
+    assert linked(paragraph(text), names=names) == expected
+
+
+def test_only_prose_is_linked() -> None:
+    code = nodes.paragraph("", "", nodes.literal("", "head"))
+    table = nodes.table("", nodes.tgroup("", nodes.tbody("", paragraph("head"))))
+    folded = nodes.container("", paragraph("head"), classes=["dropdown"])
+    cell = nodes.container("", paragraph("head"), nb_element="cell_code")
+    papers = nodes.section("", nodes.title("", "References"), paragraph("head"))
+    assert linked(nodes.title("", "head"), code, table, folded, cell, papers) == []
+
+
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        ("<p>Say 나는, 너는!</p>", '<p>Say <span lang="ko">나는, 너는</span>!</p>'),
+        ('<img alt="나 > 너">', '<img alt="나 > 너">'),
+        ("<title>한글</title><script>'한글'</script>", None),
+        ('<span class="math notranslate">\\(\\text{한}\\)</span>', None),
+        ("<pre>은\n는</pre>", '<pre><span lang="ko">은</span>\n<span lang="ko">는</span></pre>'),
+        ("no Hangul", None),
+    ],
+)
+def test_hangul_is_marked(page: str, expected: str | None) -> None:
+    assert korean.mark_korean(page) == (expected or page)
 
 
 # ---- the colours of query, key, value and context
