@@ -591,7 +591,7 @@ def test_orders_differ_in_who_asks_and_in_when_the_word_comes() -> None:
         rows.append((inside, at["$s_t$"] < look.get_center()[0]))
     assert rows == [("$s_t$", True), ("$s_{t{-}1}$", False)]
     titles = {place(figure, t)[1]: t for t in texts(figure) if "then" in t}
-    assert [titles[y].partition(":")[0] for y in sorted(titles)] == ["Bahdanau", "chapter 2"]
+    assert [titles[y].partition(":")[0] for y in sorted(titles)] == ["Bahdanau", "Luong"]
 
 
 def test_drawings_refuse_sequences_of_different_lengths() -> None:

@@ -148,14 +148,14 @@ def draw_bahdanau_decoder(
 
 
 def draw_orders() -> Figure:
-    """The order of events in a step: a decoder that moves, then looks (chapter 2, Luong et al.
+    """The order of events in a step: a decoder that moves, then looks (chapter 4, Luong et al.
     2015), and below it one that looks, then moves (Bahdanau et al. 2015).
 
     The state that asks is blue. The word said last goes into the state that it makes, so only the
     first of the two questions knows it.
     """
     figure, axes = canvas(4.9, 2.36)
-    _order(axes, 1.86, "chapter 2: move, then look", ("s_{t{-}1}", "s_t", "look"), "s_t")
+    _order(axes, 1.86, "Luong: move, then look", ("s_{t{-}1}", "s_t", "look"), "s_t")
     _order(axes, 0.66, "Bahdanau: look, then move", ("s_{t{-}1}", "look", "s_t"), "s_{t{-}1}")
     return figure
 
