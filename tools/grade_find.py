@@ -1,0 +1,284 @@
+"""Finds the submissions in a folder or in a zip file of a learning platform.
+
+Nothing is unpacked: notebooks are read where they are, also inside one more zip file a student, so
+no name in an archive can reach the disk. What cannot be graded is found too, with the reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import stat
+import unicodedata
+import zipfile
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+MEGABYTE = 1_000_000
+NOTEBOOK_BYTES = 50 * MEGABYTE
+ZIP_BYTES = 500 * MEGABYTE  # of a zip file inside another one
+ALL_BYTES = 5_000 * MEGABYTE  # that are unpacked in all
+ENTRIES = 50_000  # in one zip file
+DEPTH = 3  # a zip file in a zip file in a zip file
+SKIPPED = ("__MACOSX", "__pycache__")
+
+MOODLE = re.compile(r"(?P<name>.+?)_(?P<account>\d+)_assignsubmission_(?:file|onlinetext)(?:_.*)?")
+CANVAS = re.compile(r"(?P<name>[^_]+)(?:_LATE)?_(?P<account>\d+)_\d+_.+")
+
+
+class FindError(Exception):
+    """Something the instructor can act on; the text says what."""
+
+
+class Cell(NamedTuple):
+    """A code cell of a student: the `grade_id` of its metadata ("" if none), and its text."""
+
+    grade_id: str
+    source: str
+
+
+class Submission(NamedTuple):
+    """One notebook of one student, or the reason why there is none to grade."""
+
+    student: str
+    account: str  # the platform's number of the student; tells two of one name apart
+    file: str  # where it is, below the folder or zip file
+    digest: str
+    cells: tuple[Cell, ...]
+    reason: str
+
+
+class _Entry(NamedTuple):
+    """A file; or a folder, which has no `read`."""
+
+    parts: tuple[str, ...]
+    size: int
+    read: Callable[[int], bytes] | None  # at most so many bytes
+
+
+class _Unreadable(Exception):
+    """A file that cannot be read; the text says why."""
+
+
+def find(place: Path) -> list[Submission]:
+    """All submissions of a folder or zip file, in the order of their names.
+
+    Raises:
+        FindError: when `place` is neither.
+    """
+    if not place.exists():
+        raise FindError(f"There is no folder or zip file called {str(place)!r}.")
+    if place.is_dir():
+        entries = _in_folder(place)
+    elif zipfile.is_zipfile(place):
+        entries = _in_archive(place)
+    else:
+        raise FindError(f"{str(place)!r} is neither a folder nor a zip file.")
+    found: list[Submission] = []
+    empty: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for entry in _unpacked(entries, [ALL_BYTES]):
+        _sort_in(entry, found, empty)
+    owners = {(each.student, each.account) for each in found}
+    for (student, account), names in sorted(empty.items()):
+        if (student, account) not in owners:
+            told = f"no notebook (only {', '.join(names[:3])})" if names else "no notebook"
+            found.append(Submission(student, account, "", "", (), told))
+    return _told_apart(sorted(found, key=lambda each: (each.student, each.account, each.file)))
+
+
+def _sort_in(
+    entry: _Entry | tuple[tuple[str, ...], str], found: list[Submission], empty: dict
+) -> None:
+    """Put a notebook into `found`, and every student that is seen into `empty`."""
+    parts = entry[0]
+    whose = owner(parts)
+    name = parts[-1].lower()
+    if not isinstance(entry, _Entry):
+        found.append(Submission(*whose, "/".join(parts), "", (), entry[1]))
+    elif entry.read is not None and name.endswith(".ipynb"):
+        found.append(Submission(*whose, "/".join(parts), *_notebook(entry)))
+    elif len(parts) > 1 or entry.read is None or CANVAS.fullmatch(parts[0]):
+        names = empty[whose]
+        if entry.read is not None and not name.endswith(".zip"):
+            names.append(parts[-1])
+
+
+def owner(parts: tuple[str, ...]) -> tuple[str, str]:
+    """A student's name, and number where a platform gave one, from the path of a file."""
+    for part in parts:
+        if found := MOODLE.fullmatch(part):
+            return found["name"].strip(), found["account"]
+    if found := CANVAS.fullmatch(parts[0]):
+        return found["name"].strip(), found["account"]
+    name = re.sub(r"(?i)\.(zip|ipynb)$", "", parts[0])
+    return name.strip() or "unnamed", ""
+
+
+def _told_apart(found: list[Submission]) -> list[Submission]:
+    """Students of one name get their numbers behind it."""
+    names = Counter(name for name, _ in {(each.student, each.account) for each in found})
+    return [
+        each._replace(student=f"{each.student} ({each.account})")
+        if names[each.student] > 1 and each.account
+        else each
+        for each in found
+    ]
+
+
+# --- Folders and zip files ----------------------------------------------------
+
+
+def _in_folder(root: Path) -> Iterator[_Entry]:
+    for folder, names, files in os.walk(root):
+        names[:] = sorted(name for name in names if not _skipped(name))
+        above = Path(folder).relative_to(root).parts
+        for name in names:
+            yield _Entry(_clean((*above, name)), 0, None)
+        for name in sorted(name for name in files if not _skipped(name)):
+            path = Path(folder) / name
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode):  # no links to somewhere else, no pipes
+                yield _Entry(_clean((*above, name)), status.st_size, _reader(path))
+
+
+def _reader(path: Path) -> Callable[[int], bytes]:
+    def read(limit: int) -> bytes:
+        try:
+            with path.open("rb") as file:
+                return file.read(limit)
+        except OSError as error:
+            raise _Unreadable(f"the file cannot be read: {error.strerror}") from None
+
+    return read
+
+
+def _in_archive(place: Path) -> Iterator[_Entry]:
+    """The entries of a platform's zip file, without the one folder that often holds them all."""
+    entries = list(_in_zip(zipfile.ZipFile(place)))
+    tops = {entry.parts[0] for entry in entries}
+    below = {entry.parts[1] for entry in entries if len(entry.parts) > 1}
+    if len(tops) == 1 and len(below) > 1 and not MOODLE.fullmatch(min(tops)):
+        entries = [entry._replace(parts=entry.parts[1:]) for entry in entries if entry.parts[1:]]
+    yield from entries
+
+
+def _in_zip(archive: zipfile.ZipFile) -> Iterator[_Entry]:
+    infos = archive.infolist()
+    if len(infos) > ENTRIES:
+        raise _Unreadable(f"the zip file has more than {ENTRIES:,} entries")
+    for info in sorted(infos, key=lambda each: each.filename):
+        parts = _clean(tuple(re.split(r"[/\\]", _name(info))))
+        if parts and not any(map(_skipped, parts)):
+            read = None if info.is_dir() else _member(archive, info)
+            yield _Entry(parts, info.file_size, read)
+
+
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[int], bytes]:
+    def read(limit: int) -> bytes:
+        if info.flag_bits & 1:
+            raise _Unreadable("it lies in a zip file with a password")
+        try:
+            with archive.open(info) as file:
+                return file.read(limit)
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError):
+            raise _Unreadable("it lies in a zip file that is damaged") from None
+
+    return read
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """The name of an entry. Without the mark for UTF-8, Python takes it for a DOS name."""
+    if info.flag_bits & 0x800:
+        return info.filename
+    for encoding in ("utf-8", "cp949"):
+        try:
+            return info.filename.encode("cp437").decode(encoding)
+        except UnicodeError:
+            continue
+    return info.filename
+
+
+def _clean(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """A path without "..", empty parts and characters that no name needs; hangul composed."""
+    parts = tuple(unicodedata.normalize("NFC", _printable(part)) for part in parts)
+    return tuple(part for part in parts if part.strip() not in ("", ".", ".."))
+
+
+def _printable(text: str) -> str:
+    return "".join(letter for letter in text if letter.isprintable())
+
+
+def _skipped(name: str) -> bool:
+    return name.startswith(".") or name in SKIPPED
+
+
+def _unpacked(
+    entries: Iterator[_Entry], left: list[int], depth: int = 1
+) -> Iterator[_Entry | tuple[tuple[str, ...], str]]:
+    """The entries, and those of zip files among them; (parts, reason) for what cannot be opened."""
+    for entry in entries:
+        yield entry
+        if entry.read is None or not entry.parts[-1].lower().endswith(".zip"):
+            continue
+        try:
+            if depth >= DEPTH:
+                raise _Unreadable(f"zip files are nested more than {DEPTH} deep")
+            data = _whole(entry, min(ZIP_BYTES, left[0]), "the zip file")
+            left[0] -= len(data)
+            inner = list(_in_zip(zipfile.ZipFile(io.BytesIO(data))))
+        except _Unreadable as error:
+            yield entry.parts, str(error)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+            yield entry.parts, "the zip file is damaged"
+        else:
+            placed = (each._replace(parts=entry.parts + each.parts) for each in inner)
+            yield from _unpacked(placed, left, depth + 1)
+
+
+def _whole(entry: _Entry, limit: int, what: str) -> bytes:
+    """All bytes of a file that has no more than `limit`."""
+    data = b"" if entry.size > limit or entry.read is None else entry.read(limit + 1)
+    if entry.size > limit or len(data) > limit:
+        raise _Unreadable(f"{what} is larger than {limit // MEGABYTE} MB")
+    return data
+
+
+# --- Notebooks ----------------------------------------------------------------
+
+
+def _notebook(entry: _Entry) -> tuple[str, tuple[Cell, ...], str]:
+    """The digest and the code cells of a notebook, and the reason if it has none."""
+    try:
+        data = _whole(entry, NOTEBOOK_BYTES, "the notebook")
+    except _Unreadable as error:
+        return "", (), str(error)
+    digest = hashlib.sha256(data).hexdigest()
+    if not data.strip():
+        return digest, (), "the file is empty"
+    try:
+        notebook = json.loads(data)
+    except (ValueError, RecursionError):
+        return digest, (), "not a notebook: the file is not JSON"
+    cells = notebook.get("cells") if isinstance(notebook, dict) else None
+    if not isinstance(cells, list):
+        return digest, (), "not a notebook: the JSON has no cells"
+    return digest, tuple(map(_cell, filter(_is_code, cells))), ""
+
+
+def _is_code(cell: Any) -> bool:
+    return isinstance(cell, dict) and cell.get("cell_type") == "code"
+
+
+def _cell(cell: dict) -> Cell:
+    metadata = cell.get("metadata")
+    marks = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    grade_id = marks.get("grade_id") if isinstance(marks, dict) else None
+    source = cell.get("source", "")
+    lines = source if isinstance(source, list) else [source]
+    return Cell(str(grade_id or ""), "".join(line for line in lines if isinstance(line, str)))

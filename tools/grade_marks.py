@@ -1,0 +1,225 @@
+"""From the outcomes of cells to points, reasons, the table and what students get to read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from grade_find import Submission
+from grade_plan import MISSING, Assignment, Exercise, Step, answers, tampered
+from grade_run import Limits, Outcome
+
+PRINTED = 20_000  # characters of what a submission printed that its feedback keeps
+CODE = 20_000  # characters kept of one cell
+ONE = 4_000  # of one cell
+ESCAPES = re.compile(
+    r"\x1b\[[0-9;?]*[A-Za-z]|[^\n\t -~\x80-\uffff\U00010000-\U0010ffff]|[\ud800-\udfff]"
+)
+Mark = dict[str, Any]
+Results = list[tuple[Step, Outcome | None]]
+
+
+def ungraded(submission: Submission, reason: str, assignment: Assignment | None = None) -> Mark:
+    """The mark of what cannot be graded: no points, and why."""
+    mark = _mark(submission, assignment)
+    return mark | {"reason": reason, "notes": [reason]}
+
+
+def _mark(submission: Submission, assignment: Assignment | None) -> Mark:
+    return {
+        "student": submission.student,
+        "file": submission.file,
+        "assignment": assignment.number if assignment else "",
+        "title": assignment.title if assignment else "",
+        "points": 0,
+        "of": assignment.points if assignment else "",
+        "reason": "",
+        "seconds": 0.0,
+        "notes": [],
+        "exercises": [],
+        "cells": [],
+    }
+
+
+def graded(
+    submission: Submission, assignment: Assignment, results: Results, limits: Limits
+) -> Mark:
+    """The mark of a submission that was run."""
+    mark = _mark(submission, assignment)
+    answered = answers(assignment, submission.cells)
+    left = [PRINTED]
+    for exercise in assignment.exercises.values():
+        own = [pair for pair in results if pair[0].exercise == exercise.name]
+        told = _exercise(exercise, own, exercise.name in answered, limits)
+        told["printed"] = shortened("".join(done.printed for _, done in own if done), left)
+        mark["exercises"].append(told)
+    mark["cells"] = [_other(step, done, left) for step, done in results if _odd(step, done)]
+    mark["notes"] = _notes(submission, assignment, results)
+    mark["points"] = sum(each["points"] for each in mark["exercises"])
+    reasons = [f"{each['number']} {why}" for each in mark["exercises"] if (why := _why(each))]
+    mark["reason"] = "; ".join(mark["notes"] + reasons)
+    mark["seconds"] = round(sum(done.seconds for _, done in results if done), 1)
+    return mark
+
+
+def _exercise(exercise: Exercise, own: Results, answered: bool, limits: Limits) -> Mark:
+    """Points of one exercise. A cell of it that broke a limit costs all of it, but for a hidden
+    check: then the visible one has stood its own trial."""
+    code = next((step.source for step, _ in own if step.kind == "answer"), "")
+    broken = [done.message for step, done in own if done and done.killed and step.kind != "hidden"]
+    reason = "" if answered else MISSING
+    reason = broken[0] if broken else reason
+    checks = []
+    for step, done in own:
+        if step.kind in ("check", "hidden"):
+            passed = bool(done and done.passed) and not reason
+            message = done.message if done and not reason else ""
+            if done is None and not reason:
+                reason = f"not tried: the submission took longer than {limits.seconds:g} s"
+            checks.append(_checked(step, passed, message))
+    raised = [
+        f"The answer's cell stopped with an error.\n{done.message}"
+        for step, done in own
+        if step.kind in ("answer", "given") and done and not done.passed and not done.killed
+    ]
+    if raised and checks and not reason and not checks[0]["passed"]:
+        checks[0]["message"] = "\n".join([raised[0], checks[0]["message"]])
+    told = {"number": exercise.number, "title": exercise.title, "name": exercise.name}
+    earned = sum(check["points"] for check in checks)
+    told |= {"points": earned, "of": exercise.points, "reason": reason, "checks": checks}
+    return told | {"code": code[:CODE]}
+
+
+def _checked(step: Step, passed: bool, message: str) -> Mark:
+    hidden = step.kind == "hidden"
+    name = "hidden tests" if hidden else "check"
+    points = step.points if passed else 0
+    told = {"name": name, "hidden": hidden, "passed": passed, "message": clean(message)}
+    return told | {"points": points, "of": step.points}
+
+
+def _why(told: Mark) -> str:
+    """Why an exercise lacks points, in one line; "" if it lacks none."""
+    if told["points"] == told["of"]:
+        return ""
+    failed = [check for check in told["checks"] if not check["passed"]]
+    message = told["reason"] or (failed[0]["message"] if failed else "")
+    line = message.removeprefix(f"✗ {told['name']}: ").partition("\n  ")[0].replace("\n", " ")
+    return (
+        f"hidden tests: {line}" if failed and failed[0]["hidden"] and not told["reason"] else line
+    )
+
+
+def _notes(submission: Submission, assignment: Assignment, results: Results) -> list[str]:
+    """What is to be said about the submission as a whole."""
+    notes = []
+    if odd := tampered(assignment, submission.cells):
+        notes.append(
+            "given cells or checks missing or changed (the original ones were run): "
+            + ", ".join(odd)
+        )
+    restored = dict.fromkeys(name for _, done in results if done for name in done.restored)
+    if restored:
+        names = ", ".join(list(restored)[:5]) + (" …" if len(restored) > 5 else "")
+        notes.append(f"put back what the notebook had replaced: {names}")
+    for step, done in results:
+        if done and done.killed and not step.exercise:
+            notes.append(f"a cell outside the answers {done.message}")
+    return list(dict.fromkeys(notes))
+
+
+def _odd(step: Step, done: Outcome | None) -> bool:
+    return bool(done and not step.exercise and (done.message or done.printed))
+
+
+def _other(step: Step, done: Outcome | None, left: list[int]) -> Mark:
+    assert done
+    told = {"code": shortened(step.source, [ONE]), "message": clean(done.message)}
+    return told | {"printed": shortened(done.printed, left)}
+
+
+def shortened(text: str, left: list[int]) -> str:
+    """The beginning of a text; `left` holds how much may still be kept, and is lowered."""
+    text = clean(text)
+    kept = text[: min(ONE, left[0])]
+    left[0] -= len(kept)
+    return kept if kept == text else f"{kept}\n… (shortened)"
+
+
+def clean(text: str) -> str:
+    """A text without colours and control characters."""
+    return ESCAPES.sub("", text)
+
+
+# --- The table ----------------------------------------------------------------
+
+
+def table(marks: Sequence[Mark]) -> str:
+    """`grades.csv`: one row a notebook, one column an exercise."""
+    numbers = {each["number"] for mark in marks for each in mark["exercises"]}
+    columns = sorted(numbers, key=lambda number: [int(n) for n in re.findall(r"\d+", number)])
+    plain = ["student", "assignment", "file", "points", "of", "reason", "seconds"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(plain + columns)
+    for mark in marks:
+        points = {each["number"]: each["points"] for each in mark["exercises"]}
+        row = [mark[name] for name in plain] + [points.get(number, "") for number in columns]
+        writer.writerow(map(_defused, row))
+    return text.getvalue()
+
+
+def _defused(value: Any) -> Any:
+    """A text that a spreadsheet would take for a formula gets an apostrophe."""
+    if isinstance(value, str):
+        value = " ".join(value.split())
+        return f"'{value}" if value[:1] in ("=", "+", "-", "@") else value
+    return value
+
+
+# --- Feedback -----------------------------------------------------------------
+
+
+@cache
+def _template() -> jinja2.Template:
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    options = {"trim_blocks": True, "lstrip_blocks": True, "autoescape": True}
+    return jinja2.Environment(loader=loader, **options).get_template("grade_feedback.html")
+
+
+def feedback(student: str, marks: Sequence[Mark], hidden_messages: bool = True) -> str:
+    """The page of one student."""
+    for check in (c for mark in marks for each in mark["exercises"] for c in each["checks"]):
+        check["shown"] = hidden_messages or not check["hidden"]
+    return _template().render(student=student, marks=marks)
+
+
+def pages(marks: Iterable[Mark], hidden_messages: bool = True) -> dict[str, str]:
+    """File name → page, for every student."""
+    whose: dict[str, list[Mark]] = defaultdict(list)
+    for mark in marks:
+        whose[mark["student"]].append(mark)
+    made: dict[str, str] = {}
+    for student, own in whose.items():
+        name = count = safe(student)
+        number = 1
+        while f"{count}.html".casefold() in map(str.casefold, made):
+            number += 1
+            count = f"{name}-{number}"
+        made[f"{count}.html"] = feedback(student, own, hidden_messages)
+    return made
+
+
+def safe(name: str) -> str:
+    """A student's name as the name of a file: letters of all languages stay."""
+    name = unicodedata.normalize("NFC", name)
+    kept = "".join(c if c.isalnum() or c in " -_.()" else "_" for c in name)
+    return kept.strip(" .")[:70] or "unnamed"
