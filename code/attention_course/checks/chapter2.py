@@ -121,19 +121,15 @@ def _spread_mistakes(raw: numpy.ndarray, d: int, keys: int) -> dict[str, numpy.n
         "the spread was taken of each row; asked for is that of all scores together": np.stack(
             [[s.std(axis=-1).mean() for s in (raw, raw / root)], largest], axis=1
         ),
-        **{
-            f"the softmax ran over the queries, or the batch, not over the keys{dots}": (
-                _spreads(raw, raw / root, axis)
-            )
-            for axis, dots in ((0, ""), (1, " "))
-        },
+        "the softmax ran over the batch, not over the keys": _spreads(raw, raw / root, 0),
+        "the softmax ran over the queries, not over the keys": _spreads(raw, raw / root, 1),
     }
 
 
 @exercise
 def score_spread(answer, draw):
     small = (
-        2 * np.log(2) * np.array([[[1.0, 0, 0, 0]]]),
+        np.log(2) * np.array([[[2.0, 0, 0, 0], [4, 0, 0, 0]]]),
         np.array([[[0.0, 0, 0, 0], [1, 0, 0, 0], [2, 0, 0, 0]]]),
     )
     drawn = draw.normal(size=(2, 3, 6)), draw.normal(size=(2, 4, 6)) + 0.5
@@ -305,9 +301,10 @@ every score; multiply it by dweights and add up",
 def _mask_mistakes(scores: numpy.ndarray, mask: numpy.ndarray) -> dict[str, numpy.ndarray]:
     mask = np.broadcast_to(mask, scores.shape)
     other = "the mask was taken the other way round; True means: may attend"
+    large = ", and a large negative number stands for −∞"
     return {
         other: _softmax(np.where(mask, -np.inf, scores)),
-        other + " ": _softmax(np.where(mask, -1e9, scores)),
+        other + large: _softmax(np.where(mask, -1e9, scores)),
         "the mask was not used": _softmax(scores),
         "the scores were multiplied by the mask: a score of 0 is not 'no attention', exp(0) = 1": (
             _softmax(scores * mask)
