@@ -86,8 +86,9 @@ def softmax(answer, draw):
 # 2.2
 
 
-def _spreads(raw: numpy.ndarray, scaled: numpy.ndarray, axis: int = -1) -> numpy.ndarray:
-    return np.array([[s.std(), _softmax(s, axis).max(axis=axis).mean()] for s in (raw, scaled)])
+def _spreads(raw: numpy.ndarray, scaled: numpy.ndarray, axis: int = -1, of=-1) -> numpy.ndarray:
+    """The table, with a softmax along `axis` and the largest weights along `of`."""
+    return np.array([[s.std(), _softmax(s, axis).max(axis=of).mean()] for s in (raw, scaled)])
 
 
 def _spread_mistakes(raw: numpy.ndarray, d: int, keys: int) -> dict[str, numpy.ndarray]:
@@ -123,6 +124,12 @@ def _spread_mistakes(raw: numpy.ndarray, d: int, keys: int) -> dict[str, numpy.n
         ),
         "the softmax ran over the batch, not over the keys": _spreads(raw, raw / root, 0),
         "the softmax ran over the queries, not over the keys": _spreads(raw, raw / root, 1),
+        "softmax and maximum ran over the batch, not over the keys": _spreads(
+            raw, raw / root, 0, of=0
+        ),
+        "softmax and maximum ran over the queries, not over the keys": _spreads(
+            raw, raw / root, 1, of=1
+        ),
     }
 
 
