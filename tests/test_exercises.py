@@ -20,7 +20,6 @@ SOURCES = {path.stem: assignments.read(path) for path in assignments.sources()}
 for stem in SOURCES:
     importlib.import_module(f"proofs.chapter{int(stem[:2])}")
 
-LEVELS = r"\*\*(Warm-up|Core|Challenge) · (\d+) minutes · (\d+) points\*\*"
 every_assignment = pytest.mark.parametrize("name", SOURCES)
 
 
@@ -60,11 +59,9 @@ def unmarked(notebook: NotebookNode) -> list[NotebookNode]:
 def test_six_exercises_at_least_of_all_levels_and_numbered(name: str):
     chapter = int(name[:2])
     statements = [cells["statement"][0].source for cells in exercises(SOURCES[name]).values()]
-    headings = [text.partition("\n")[0] for text in statements]
-    for count, heading in enumerate(headings, start=1):
-        assert re.match(rf"## {chapter}\.{count} · \S", heading), heading
-    levels = [re.search(LEVELS, text)[1] for text in statements]
-    assert len(levels) >= 6 and set(levels) == {"Warm-up", "Core", "Challenge"}
+    found = [assignments.STATEMENT.match(text) for text in statements]
+    assert [each[1] for each in found] == [f"{chapter}.{n + 1}" for n in range(len(found))]
+    assert len(found) >= 6 and {each[3] for each in found} == {"Warm-up", "Core", "Challenge"}
 
 
 @every_exercise
@@ -73,7 +70,7 @@ def test_the_cells_of_an_exercise(exercise: str):
     assert set(cells) - {"given"} == {"statement", "hints", "answer", "check", "hidden"}
     assert len(cells["answer"]) == len(cells["check"]) == len(cells["hidden"]) == 1
     statement, answer = cells["statement"][0].source, cells["answer"][0].source
-    promised = int(re.search(LEVELS, statement)[3])
+    promised = int(assignments.STATEMENT.match(statement)[5])
     given = [assignments.points(cells[kind][0]) for kind in ("check", "hidden")]
     assert sum(given) == promised and min(given) >= 1
     assert len(assignments.HINT.findall(cells["hints"][0].source)) == 3
@@ -81,6 +78,13 @@ def test_the_cells_of_an_exercise(exercise: str):
     assert f"`{exercise}(" in statement, "the statement says what to call it with"
     assert cells["check"][0].source.rstrip().endswith(f"check({exercise})")
     assert assignments.HIDDEN.search(cells["hidden"][0].source)
+
+
+def test_the_table_for_instructors_says_what_each_exercise_tests():
+    rows = assignments.table().splitlines()[2:]
+    assert len(rows) == len(ANSWERS)
+    for row in rows:
+        assert re.fullmatch(r"\| \d\.\d+ (\| [^|]+ ){4}\| [^|]{12,200} \|", row), row
 
 
 def test_each_check_belongs_to_one_exercise():

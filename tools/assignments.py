@@ -14,6 +14,7 @@ environment there are no solutions in the book.
 
 from __future__ import annotations
 
+import ast
 import copy
 import os
 import re
@@ -31,6 +32,9 @@ STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
 SOLUTION = re.compile(r"(?ms)^( *)### BEGIN SOLUTION\n(.*?)^ *### END SOLUTION\n?")
 HIDDEN = re.compile(r"(?ms)^ *### BEGIN HIDDEN TESTS\n(.*?)^ *### END HIDDEN TESTS\n?")
 HINT = re.compile(r"(?s)<details><summary>(.*?)</summary>\s*(.*?)\s*</details>")
+STATEMENT = re.compile(
+    r"## (\d+\.\d+) · (.+)\n\n\*\*(Warm-up|Core|Challenge) · (\d+) minutes · (\d+) points\*\*\n"
+)
 DOWNLOAD = (
     "{{download}}`Download these exercises as a notebook <notebooks/{name}>` without solutions; "
     "open it in JupyterLab (`make lab`) or in Colab (*File*, *Upload notebook*)."
@@ -121,6 +125,36 @@ def write_pages(folder: Path = SOURCES) -> None:
         source, page = read(path), folder / "book" / path.name
         _write(page, nbformat.writes(for_the_book(source, path.name, solutions)))
         _write(page.parent / "notebooks" / path.name, nbformat.writes(for_students(source)))
+    _write(folder / "book" / "table.md", table(folder))
+
+
+def table(folder: Path = SOURCES) -> str:
+    """All exercises as a Markdown table; what each tests is the docstring of its check."""
+    lines = [
+        "| | exercise | level | minutes | points | what is tested |",
+        "|---|---|---|---|---|---|",
+    ]
+    for path in sources(folder):
+        tested = check_docstrings(int(path.stem[:2]))
+        for cell in read(path).cells:
+            exercise, kind = part(cell)
+            if kind == "statement":
+                number, title, level, minutes, worth = STATEMENT.match(cell.source).groups()
+                link = f"[{title}](../exercises/book/{path.name})"
+                row = (number, link, level, minutes, worth, tested.get(exercise, ""))
+                lines.append("| " + " | ".join(row) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def check_docstrings(chapter: int) -> dict[str, str]:
+    """Exercise → the docstring of its check, read without importing it."""
+    module = ROOT / "code" / "attention_course" / "checks" / f"chapter{chapter}.py"
+    functions = filter(
+        lambda node: isinstance(node, ast.FunctionDef),
+        ast.parse(module.read_text(encoding="utf-8")).body,
+    )
+    found = {function.name: ast.get_docstring(function) or "" for function in functions}
+    return {name: " ".join(text.split()) for name, text in found.items()}
 
 
 def _write(path: Path, text: str) -> None:
