@@ -2,15 +2,18 @@
 PY := .venv/bin/python
 NOTEBOOK ?=
 NAME ?=
+SUBMISSIONS ?=
+ASSIGNMENT ?=
 JOBS ?= 2
-NOTEBOOKS = $(wildcard chapters exercises)
+# exercises/book is made from the notebooks in exercises.
+NOTEBOOKS = $(wildcard chapters exercises) --ignore=exercises/book
 # One thread a process, $(JOBS) processes: small recurrent steps get slower with two threads.
 PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(JOBS) --dist loadfile
 NBVAL = --nbval --nbval-current-env --nbval-cell-timeout=300
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve test check execute lab results bench race colab-check clean install-book \
-    install
+.PHONY: help book serve test check execute lab results bench race colab-check clean assignments \
+    grade install-book install
 
 help:
 	@echo 'make book         build the HTML book (the first time: makes .venv with what that needs)'
@@ -22,6 +25,8 @@ help:
 	@echo 'make results      run the recorded experiments that are missing; NAME=name runs one'
 	@echo 'make bench        measure speed against a textbook, as ratios (5 minutes)'
 	@echo 'make race         training time to 99 %, the textbook and ours (an hour; resumable)'
+	@echo 'make assignments  write the exercises as zip files, for students and for instructors'
+	@echo 'make grade        grade notebooks: make grade SUBMISSIONS=folder-or-zip [ASSIGNMENT=n]'
 	@echo 'make colab-check  run every notebook alone with the versions Colab has (7 GB, Python 3.13)'
 	@echo 'make clean        remove what was built (not .venv)'
 
@@ -57,6 +62,12 @@ bench: install
 
 race: install
 	@$(PY) benchmarks/time_to_accuracy.py
+
+assignments: install
+	@$(PY) tools/assignments.py
+
+grade: install
+	@$(PY) tools/grade.py "$(SUBMISSIONS)" --assignment "$(ASSIGNMENT)"
 
 colab-check: install
 	@$(PY) tools/colab_check.py $(NOTEBOOK)

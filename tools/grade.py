@@ -287,6 +287,9 @@ def closing(marks: Sequence[Mark], run_now: int) -> str:
 
 def main(words: Sequence[str]) -> int:
     options = arguments(words)
+    if not options.submissions:
+        print("Say which folder or zip file: make grade SUBMISSIONS=folder", file=sys.stderr)
+        return 2
     place = Path(options.submissions).expanduser().resolve()
     out = Path(options.out).expanduser().resolve() if options.out else _beside(place)
     try:

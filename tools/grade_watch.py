@@ -1,4 +1,4 @@
-"""What submissions are watched with: their processes, memory and files; and how they are removed."""
+"""Looks at what submissions use: processes, memory, files. Ends and deletes what they leave."""
 
 from __future__ import annotations
 
