@@ -1,1 +1,851 @@
-"""Checks of Chapter 6's exercises."""
+"""Checks of Chapter 6's exercises: cuts into heads, and what looks the same and is not."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import permutations
+
+import numpy
+
+from attention_course.checks.core import Output, Trial, exercise, np, slope
+
+Array = numpy.ndarray
+
+# What usually goes wrong, in words. Several checks say them.
+IN_MEMORY = (
+    "the numbers were cut as they lie in memory, by a reshape alone: a row holds pieces of another "
+    "position; cut the last axis first, then let axes change places"
+)
+NOT_BACK = "the heads were merged by a reshape alone, without letting axes change places first"
+EVERY_NTH = "a head got every N-th number; it gets neighbours: the first d_k, the next d_k, …"
+BLOCKS = (
+    "the words were split first and each piece was projected alone: block-diagonal matrices, each "
+    "head blind to most of a word"
+)
+UNSCALED = "the scores were not divided by √d_k"
+MODEL_SCALE = "the scores were divided by √D, of the whole model; a head's keys have d_k numbers"
+OVER_HEADS = "the softmax went over the heads; each head has weights of its own, over the keys"
+OVER_QUERIES = "the softmax went over the queries; for each query, weights over the keys sum to 1"
+INVERTED = "the mask was read the wrong way round: True means *may attend*"
+NO_MASK = "the mask was not used"
+AFTER = "the mask was put on the weights, after the softmax, so that they no longer sum to 1"
+SMALL = "the number that was added for a forbidden key is too small; −inf gives exactly 0"
+TIMES = "the scores were multiplied by the mask: a score of 0 is not a weight of 0"
+
+
+def _cut(x: Array, heads: int) -> Array:
+    """(B,T,D) -> (B,N,T,D/N), column by column."""
+    return np.stack(np.split(x, heads, axis=-1), axis=1)
+
+
+def _in_memory(x: Array, heads: int) -> Array:
+    return x.reshape(len(x), heads, x.shape[1], -1)
+
+
+def _every_nth(x: Array, heads: int) -> Array:
+    return np.stack([x[..., n::heads] for n in range(heads)], axis=1)
+
+
+def _join(x: Array) -> Array:
+    """(B,N,T,d) -> (B,T,N·d): the heads side by side."""
+    return np.concatenate([x[:, n] for n in range(x.shape[1])], axis=-1)
+
+
+def _join_in_memory(x: Array) -> Array:
+    return x.reshape(len(x), x.shape[2], -1)
+
+
+def _attend(q: Array, k: Array, v: Array, allowed: Array, root: float = 0) -> tuple[Array, Array]:
+    """Dot-product attention of (…,T,d_k), (…,S,d_k), (…,S,d_v): context and weights."""
+    scores = q @ np.swapaxes(k, -1, -2) / np.sqrt(root or q.shape[-1])
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return _average(powers * allowed, v)
+
+
+def _average(powers: Array, v: Array, axis: int = -1) -> tuple[Array, Array]:
+    weights = powers / np.maximum(powers.sum(axis=axis, keepdims=True), 1e-300)
+    return weights @ v, weights
+
+
+def _refuses(answer, property: str, cause: str, **given) -> None:
+    """The answer must raise ValueError on these inputs."""
+
+    def outcome(*inputs):
+        try:
+            got = answer(*inputs)
+        except ValueError:
+            return "ValueError"
+        except Exception as error:
+            return type(error).__name__
+        return "no error" if isinstance(got, dict) else f"an array of shape {np.shape(got)}"
+
+    trial = Trial(outcome, **given)
+    trial.must(property, trial.result == "ValueError", "ValueError", trial.result, cause)
+
+
+# --- There and back -----------------------------------------------------------
+
+
+@exercise
+def split_heads(answer, draw):
+    small, large = np.arange(12).reshape(1, 3, 4), draw.normal(size=(2, 5, 12))
+    for x, heads in ((small, 2), (large, 3), (large, 12), (large, 1)):
+        B, T, D = x.shape
+        size = D // heads
+        expected = _cut(x, heads)
+        mistakes = {IN_MEMORY: _in_memory(x, heads), EVERY_NTH: _every_nth(x, heads)}
+        mistakes["order='F' is not meant"] = x.reshape(B, heads, T, size, order="F")
+        mistakes["the heads are in the wrong order"] = expected[:, ::-1]
+        causes = {
+            (B, T, heads, size): "words and heads have not changed places yet",
+            (B, heads, size, T): "a head's rows are words, its columns numbers, not the reverse",
+            (heads, B, T, size): "the heads were put before the sentences",
+        }
+        cut = Trial(answer, x=x, heads=heads).output("the result")
+        cut.shape("(B,N,T,d_k)", (B, heads, T, size), causes)
+        told = "row t of a head holds that head's share of word t, and of no other word"
+        cut.equals(told, expected, mistakes)
+    told = "12 numbers cannot be shared out among 5 heads: ValueError"
+    cause = "D // N was used without a look at what is left over"
+    _refuses(answer, told, cause, x=large, heads=5)
+
+
+@exercise
+def merge_heads(answer, draw):
+    small = _cut(np.arange(12).reshape(1, 3, 4), 2)
+    others = [draw.normal(size=shape) for shape in ((2, 3, 5, 4), (3, 2, 2, 3), (2, 1, 4, 3))]
+    for x in (small, *others):
+        B, N, T, size = x.shape
+        expected = _join(x)
+        causes = {
+            (B, N, T * size): "each row is a head; a row must be a word",
+            (N, T, B * size): "sentences and heads have changed places, not words and heads",
+            (B * T, N * size): "sentences and words share an axis",
+        }
+        mistakes = {
+            NOT_BACK: _join_in_memory(x),
+            "the first number of every head stands in front; each head's numbers stay together": (
+                np.stack([x[:, n] for n in range(N)], axis=-1).reshape(B, T, -1)
+            ),
+            "the heads are in the wrong order": _join(x[:, ::-1]),
+        }
+        merged = Trial(answer, x=x).output("the result")
+        merged.shape("(B,T,N·d_v)", (B, T, N * size), causes)
+        told = "row t holds what all heads have for word t, the first head's numbers first"
+        merged.equals(told, expected, mistakes)
+
+
+def _count(query: int, key: int, value: int, out: int, size: int, bias: bool) -> int:
+    """Parameters of three projections from `size` to so many numbers, and one from `out` back."""
+    return size * (query + key + value + out) + bias * (query + key + value + size * (out > 0))
+
+
+@exercise
+def count_parameters(answer, draw):
+    head, heads = int(draw.integers(3, 20)), 6 * int(draw.integers(1, 4))
+    examples = [(64, 4, 4, True), (64, 16, 16, True), (64, 4, 4, False), (64, 8, 2, True)]
+    others = [(64, 8, 1, False), (12, 1, 1, False), (head * heads, heads, 3, True)]
+    for D, N, G, bias in examples + others:
+        small = G * D // N
+        expected = _count(D, small, small, D, D, bias)
+        dropped = f"{N - G} of the {N} heads have no keys of their own"
+        mistakes = {
+            "each head got D numbers; the heads share them: D/N each": (
+                _count(N * D, G * D, G * D, N * D, D, bias)
+            ),
+            "the matrices were counted once for each head; the heads share their columns": (
+                N * _count(D, small, small, D, D, False) + bias * 2 * (D + small)
+            ),
+            "matrices and biases were counted once for each head; the heads share them": (
+                N * _count(D, small, small, D, D, bias)
+            ),
+            "the output matrix is missing": _count(D, small, small, 0, D, bias),
+            "the biases were counted, or left out, against `bias`": (
+                _count(D, small, small, D, D, not bias)
+            ),
+            f"key_heads was not used; {dropped}": _count(D, D, D, D, D, bias),
+            "only the keys were shared; each key head has a value head": (
+                _count(D, small, D, D, D, bias)
+            ),
+            "key_heads was taken for the number of heads that share a key head": (
+                _count(D, D // G, D // G, D, D, bias)
+            ),
+            "all biases have D numbers, as if no heads were shared": (
+                _count(D, small, small, D, D, False) + 4 * D
+            ),
+        }
+        trial = Trial(answer, model_size=D, heads=N, key_heads=G, bias=bias)
+        told = "all matrices and, if there are any, all biases are counted"
+        trial.output("the number").equals(told, expected, mistakes)
+
+
+# --- A probe ------------------------------------------------------------------
+
+
+def cuts_and_turns(x, heads):
+    return _cut(x, heads)
+
+
+def reshape_alone(x, heads):
+    return _in_memory(x.copy(), heads)
+
+
+def every_nth_number(x, heads):
+    return _every_nth(x, heads)
+
+
+def projects_then_splits(x, heads):
+    columns = np.arange(x.shape[-1])
+    return _cut(np.tanh(x @ np.cos(columns[:, None] * (columns + 1.0))), heads)
+
+
+def normalizes_then_splits(x, heads):
+    return _cut(x - x.mean(axis=-1, keepdims=True), heads)
+
+
+def normalizes_then_reshapes(x, heads):
+    return _in_memory(x - x.mean(axis=-1, keepdims=True), heads)
+
+
+def reads_the_words_backwards(x, heads):
+    return _cut(x[:, ::-1], heads)
+
+
+def reads_one_word_late(x, heads):
+    return _cut(np.concatenate([x[:, -1:], x[:, :-1]], axis=1), heads)
+
+
+def subtracts_the_mean_word(x, heads):
+    return _cut(x - x.mean(axis=1, keepdims=True), heads)
+
+
+def last_head_backwards(x, heads):
+    cut = _cut(x, heads)
+    return np.concatenate([cut[:, :-1], cut[:, -1:, ::-1]], axis=1)
+
+
+def last_sentence_backwards(x, heads):
+    return _cut(np.concatenate([x[:-1], x[-1:, ::-1]]), heads)
+
+
+def last_row_reads_word_1(x, heads):
+    return _cut(np.concatenate([x[:, :-1], x[:, -1:] + x[:, :1]], axis=1), heads)
+
+
+def first_row_reads_last_word(x, heads):
+    return _cut(np.concatenate([x[:, :1] + x[:, -1:], x[:, 1:]], axis=1), heads)
+
+
+USUAL = (2, 5, 12, 3)  # (B,T,D,N)
+TESTS = "a test of the shape, or of there and back: neither says whose numbers stand in a row"
+SEARCHED = "a word's own numbers were searched in its row; a split may change them"
+ONE_WORD = "only one word was changed, or only one row looked at"
+SAME = "all numbers of a word were moved by the same amount, and this split takes that out again"
+PROBES = (
+    (cuts_and_turns, USUAL, False, "that a row moves with its own word was counted"),
+    (reshape_alone, USUAL, True, TESTS),
+    (
+        reshape_alone,
+        (2, 3, 12, 3),
+        True,
+        "with T = N each head has one word whole, in all its rows",
+    ),
+    (reshape_alone, (2, 6, 12, 3), True, "where N divides T heads have whole words, in wrong rows"),
+    (every_nth_number, USUAL, False, "the probe compares with one right split; any is right"),
+    (projects_then_splits, USUAL, False, SEARCHED),
+    (normalizes_then_splits, (2, 4, 6, 2), False, SEARCHED),
+    (reads_one_word_late, USUAL, True, "the words were shifted in a circle: that shows no shift"),
+    (reads_the_words_backwards, USUAL, True, "the words were reversed: that shows no reversal"),
+    (subtracts_the_mean_word, USUAL, True, "the words changed places, and a mean knows no order"),
+    (last_head_backwards, USUAL, True, "only the first head was looked at"),
+    (last_sentence_backwards, USUAL, True, "only the first sentence was looked at"),
+    (last_row_reads_word_1, USUAL, True, ONE_WORD),
+    (first_row_reads_last_word, USUAL, True, ONE_WORD),
+    (normalizes_then_reshapes, USUAL, True, SAME),
+    (reshape_alone, (2, 5, 12, 1), False, "with one head a reshape alone is right"),
+    (reshape_alone, (2, 1, 12, 3), False, "with one word there is nothing to mix"),
+)
+
+
+@exercise
+def mixes_positions(answer, draw):
+    for split, (*shape, heads), mixes, cause in PROBES:
+        trial = Trial(answer, split=split, shape=tuple(shape), heads=heads)
+        said = trial.output("the answer")
+        said.shape("()", ())
+        verb = "mixes" if mixes else "does not mix"
+        told = f"`{split.__name__}` {verb} positions"
+        trial.must(told, bool(said.value) == mixes, mixes, bool(said.value), cause)
+
+
+# --- The layer ----------------------------------------------------------------
+
+
+def _terms(weights: Array, values: Array, blocks: Array) -> Array:
+    """weights (B,N,T,S), values (B,N,S,d_v), blocks (N,d_v,D): what each word says, by head."""
+    terms = np.zeros((*weights.shape, blocks.shape[-1]))
+    for b, n, t, s in np.ndindex(weights.shape):
+        terms[b, n, t, s] = weights[b, n, t, s] * (values[b, n, s] @ blocks[n])
+    return terms
+
+
+@exercise
+def heads_as_sum(answer, draw):
+    quarters = np.array([[0.25, 0.75], [0.5, 0.5]]).reshape(1, 2, 1, 2)
+    small = (
+        quarters,
+        np.array([[[1.0, 2], [3, 4]]]),
+        np.eye(2),
+        np.array([[1.0, 10], [100, 1000]]),
+    )
+    shapes = ((2, 3, 4, 5), (2, 5, 6), (6, 12), (12, 7))
+    weights, *matrices = (draw.normal(size=shape) for shape in shapes)
+    powers = np.exp(weights)
+    for weights, value, W_V, W_O in (small, (powers / powers.sum(-1, keepdims=True), *matrices)):
+        B, N, T, S = weights.shape
+        D, values, blocks = W_O.shape[1], value @ W_V, W_O.reshape(N, -1, W_O.shape[1])
+        expected = _terms(weights, _cut(values, N), blocks)
+        output = _join(weights @ _cut(values, N)) @ W_O
+        equal = np.broadcast_to(output[:, None, :, None] / (N * S), expected.shape)
+        shifted = np.stack([blocks[0]] * N)
+        mistakes = {
+            "the rows of W_O were shared out one by one; each head has d_v neighbours": (
+                _terms(weights, _cut(values, N), np.stack([W_O[n::N] for n in range(N)]))
+            ),
+            "the projected values: " + EVERY_NTH: _terms(weights, _every_nth(values, N), blocks),
+            "the projected values: " + IN_MEMORY: _terms(weights, _in_memory(values, N), blocks),
+            "all heads go through the first head's rows of W_O": (
+                _terms(weights, _cut(values, N), shifted)
+            ),
+            "the terms are a mean over heads; the output is their sum": expected / N,
+            "a head's words got equal shares; each has its own weight and value": (
+                np.broadcast_to(expected.mean(axis=3, keepdims=True), expected.shape)
+            ),
+            "the weights were left out": _terms(np.ones_like(weights), _cut(values, N), blocks),
+            "the output was shared out equally: the sum is right, the terms are not": equal,
+        }
+        trial = Trial(answer, weights=weights, value=value, W_V=W_V, W_O=W_O)
+        terms, causes = trial.output("the result"), {(B, N, T, D): "the words were summed already"}
+        causes[B, T, S, D] = "the heads were summed already"
+        terms.shape("(B,N,T,S,D)", (B, N, T, S, D), causes)
+        summed = {mistake: wrong.sum(axis=(1, 3)) for mistake, wrong in mistakes.items()}
+        sums = Output(trial, "the sum", terms.value.sum(axis=(1, 3)))
+        sums.equals("summed over heads and words, it is the layer's output", output, summed)
+        told = "a term is what one source word says through one head to one query"
+        terms.equals(told, expected, mistakes, tolerance=1e-6)
+
+
+def _by_head(query, key, value, W_Q, W_K, W_V, W_O, heads, allowed) -> tuple[Array, Array]:
+    """One sentence and one head at a time; allowed (B,T,S)."""
+    output, weights = 0, []
+    for n in range(heads):
+        q, k, v = (np.split(W, heads, axis=1)[n] for W in (W_Q, W_K, W_V))
+        pairs = zip(query @ q, key @ k, value @ v, allowed, strict=True)
+        found = [_attend(*one) for one in pairs]
+        context, weight = (np.stack(parts) for parts in zip(*found, strict=True))
+        output = output + context @ np.split(W_O, heads)[n]
+        weights.append(weight)
+    return output, np.stack(weights, axis=1)
+
+
+def _wrong_layers(query, key, value, W_Q, W_K, W_V, W_O, heads, mask) -> dict[str, tuple]:
+    """Mistake -> (output, weights) of a layer with it; `mask` (B,T,S), all True for None."""
+    B, T, D = query.shape
+
+    def layer(
+        cut=_cut, join=_join, k=key, v=value, seen=mask[:, None], root=0, matrices=(W_Q, W_K, W_V)
+    ):
+        parts = (cut(x @ W, heads) for x, W in zip((query, k, v), matrices, strict=True))
+        context, weights = _attend(*parts, seen, root)
+        return join(context) @ W_O, weights
+
+    q, k, v = (
+        _cut(x @ W, heads) for x, W in zip((query, key, value), (W_Q, W_K, W_V), strict=True)
+    )
+    scores = q @ np.swapaxes(k, -1, -2) / np.sqrt(q.shape[-1])
+    powers, seen = np.exp(scores) * mask[:, None], mask[:, None]
+
+    def averaged(powers, axis=-1):
+        context, weights = _average(powers, v, axis)
+        return _join(context) @ W_O, weights
+
+    late = averaged(np.exp(scores))[1] * seen
+    found = {
+        MODEL_SCALE: layer(root=D),
+        UNSCALED: layer(root=1),
+        "the scores were divided by √(N·d_k), not by √d_k": layer(root=W_Q.shape[1]),
+        "the scores were divided by d_k, not by its root": layer(root=q.shape[-1] ** 2),
+        OVER_HEADS: averaged(powers, axis=1),
+        OVER_QUERIES: averaged(powers, axis=2),
+        IN_MEMORY: layer(cut=_in_memory),
+        "split and merged by a reshape alone: " + IN_MEMORY: layer(_in_memory, _join_in_memory),
+        NOT_BACK: layer(join=_join_in_memory),
+        EVERY_NTH: layer(cut=_every_nth),
+        BLOCKS: layer(matrices=[W * _blocks(W.shape, heads) for W in (W_Q, W_K, W_V)]),
+        "the values were made from the keys": layer(v=key),
+        "W_Q and W_K are exchanged": layer(matrices=(W_K, W_Q, W_V)),
+        INVERTED: layer(seen=~seen),
+        NO_MASK: averaged(np.exp(scores)),
+        AFTER: (_join(late @ v) @ W_O, late),
+        TIMES: averaged(np.exp(scores * seen)),
+    }
+    if heads == B:
+        found["B was taken for N: a head has the mask of a sentence"] = layer(seen=mask[None])
+    if heads == T:
+        rows = np.swapaxes(mask[:1], 0, 1)  # (N,1,S): a row of the mask for each head
+        found["a head has one row of the mask; N was put where T is"] = layer(seen=rows[None])
+    return found
+
+
+def _blocks(shape: tuple[int, int], heads: int) -> Array:
+    return np.kron(np.eye(heads), np.ones((shape[0] // heads, shape[1] // heads)))
+
+
+def _inputs(draw, B: int, T: int, S: int, D: int, heads: int, d_k: int, d_v: int) -> list[Array]:
+    """query, key, value, W_Q, W_K, W_V, W_O; none is symmetric, none is like another."""
+    shapes = [(B, T, D), (B, S, D), (B, S, D), (D, heads * d_k), (D, heads * d_k)]
+    shapes += [(D, heads * d_v), (heads * d_v, D)]
+    return [draw.normal(size=shape) / (1 if len(shape) == 3 else 2) for shape in shapes]
+
+
+def _layer_cases(draw) -> tuple:
+    """(arrays, heads, mask); with B = N and T = N a mask on the wrong axis runs."""
+    ln3, one = np.log(3), np.eye(2)
+    hand = [np.ones((1, 1, 2)), np.array([[[0, ln3], [ln3, 0]]]), np.array([[[0.0, 0], [4, 4]]])]
+    later = np.arange(5) <= np.arange(3)[:, None] + 1  # (T,S)
+    real = (np.arange(5) < np.array([4, 3])[:, None])[:, None]  # (B,1,S)
+    both = real & (np.arange(5) <= np.arange(4)[:, None])  # (B,T,S)
+    return (
+        (hand + [one, one, one, one], 2, None),
+        (_inputs(draw, 2, 4, 5, 6, 3, 2, 4), 3, None),
+        (_inputs(draw, 2, 4, 5, 6, 2, 3, 4), 2, real),
+        (_inputs(draw, 2, 4, 5, 6, 2, 3, 4), 2, both),
+        (_inputs(draw, 2, 3, 5, 6, 3, 2, 4), 3, later),
+        (_inputs(draw, 2, 4, 5, 6, 1, 3, 4), 1, None),
+    )
+
+
+@exercise
+def multi_head(answer, draw):
+    names = ("query", "key", "value", "W_Q", "W_K", "W_V", "W_O")
+    for arrays, heads, mask in _layer_cases(draw):
+        (B, T, D), S = arrays[0].shape, arrays[1].shape[1]
+        allowed = np.broadcast_to(True if mask is None else mask, (B, T, S))
+        output, weights = _by_head(*arrays, heads, allowed)
+        wrong = _wrong_layers(*arrays, heads, allowed)
+        given = dict(zip(names, arrays, strict=True)) | {"heads": heads, "mask": mask}
+        trial = Trial(answer, **given)
+        got, looks = trial.outputs("output", "weights")
+        causes = {(B, T, S): "the weights are a mean over heads, or there is only one head"}
+        looks.shape("(B,N,T,S)", (B, heads, T, S), causes)
+        causes = {(B, T, len(arrays[-1])): "the output matrix is missing"}
+        got.shape("(B,T,D)", (B, T, D), causes)
+        told = "each head has weights of its own: a softmax over the keys it may attend to"
+        cause = "" if mask is None else SMALL
+        looked = {mistake: pair[1] for mistake, pair in wrong.items()}
+        looks.equals(told, weights, looked, cause, tolerance=1e-6)
+        zeros = not np.broadcast_to(looks.value, weights.shape)[weights == 0].any()
+        trial.must("a forbidden key has weight 0, exactly", zeros, weights, looks.value, cause)
+        said = {mistake: pair[0] for mistake, pair in wrong.items()}
+        told = (
+            "with one head it is plain attention" if heads == 1 else "the heads, merged, times W_O"
+        )
+        got.equals(told, output, said, tolerance=1e-6)
+
+
+# --- Layouts ------------------------------------------------------------------
+
+PARTS = ("query", "key", "value")
+
+
+def _keras_weights(make, D: int, heads: int, size: int) -> dict[str, Array]:
+    weights = {}
+    for part in PARTS:
+        weights[f"{part}/kernel"] = make((D, heads, size))
+        weights[f"{part}/bias"] = make((heads, size))
+    weights["attention_output/kernel"] = make((heads, size, D))
+    weights["attention_output/bias"] = make((D,))
+    return weights
+
+
+def _keras_forward(weights: dict[str, Array], *inputs: Array) -> Array:
+    """Of query, key and value, as Keras computes it: the heads are an axis of each kernel."""
+    parts = []
+    for name, x in zip(PARTS, inputs, strict=True):
+        projected = np.einsum("btm,mnk->bntk", x, weights[f"{name}/kernel"])
+        parts.append(projected + weights[f"{name}/bias"][:, None])
+    context, _ = _attend(*parts, np.array(True))
+    mixed = np.einsum("bntk,nkm->btm", context, weights["attention_output/kernel"])
+    return mixed + weights["attention_output/bias"]
+
+
+def _torch_forward(weights: dict[str, Array], heads: int, *inputs: Array) -> Array:
+    """Of query, key and value, as torch computes it: matrices (out,in), three below each other."""
+    blocks = np.split(weights["in_proj_weight"], 3), np.split(weights["in_proj_bias"], 3)
+    triples = zip(inputs, *blocks, strict=True)
+    parts = [_cut(np.einsum("bti,oi->bto", x, W) + b, heads) for x, W, b in triples]
+    context = _join(_attend(*parts, np.array(True))[0])
+    return np.einsum("bti,oi->bto", context, weights["out_proj.weight"]) + weights["out_proj.bias"]
+
+
+def _packed(weights, order=PARTS, turned=True, nth=False, first=False) -> dict[str, Array]:
+    """As torch has it, or with a mistake: order, not turned, numbers before heads, heads first."""
+    kernels = [weights[f"{name}/kernel"] for name in order]
+    biases, last = [weights[f"{name}/bias"] for name in order], weights["attention_output/kernel"]
+    if nth:
+        kernels, biases = [np.swapaxes(W, 1, 2) for W in kernels], [b.T for b in biases]
+        last = np.swapaxes(last, 0, 1)
+    size = len(weights["attention_output/bias"])
+    if first:
+        kernels = [np.swapaxes(W, 0, 1) for W in kernels]
+    flat = [W.reshape(size, size) for W in (*kernels, last)]
+    flat = [W.T for W in flat] if turned else flat
+    return {
+        "in_proj_weight": np.concatenate(flat[:3]),
+        "in_proj_bias": np.concatenate([b.ravel() for b in biases]),
+        "out_proj.weight": flat[3],
+        "out_proj.bias": weights["attention_output/bias"],
+    }
+
+
+@exercise
+def to_torch(answer, draw):
+    numbers = iter(range(1000))
+
+    def named(shape):
+        return np.array([next(numbers) for _ in range(np.prod(shape))]).reshape(shape)
+
+    for D, heads, make in ((4, 2, named), (12, 3, lambda shape: draw.normal(size=shape))):
+        weights = _keras_weights(make, D, heads, D // heads)
+        inputs = [draw.normal(size=(2, steps, D)) for steps in (3, 5, 5)]
+        expected, output = _packed(weights), _keras_forward(weights, *inputs)
+        wrong = {
+            "torch keeps a matrix as (out,in): a transpose is missing": _packed(
+                weights, turned=False
+            ),
+            "the numbers of a head were put before the heads; head 1 has the first d_k": (
+                _packed(weights, nth=True)
+            ),
+            "the numbers of a head were put before the heads, and a transpose is missing": (
+                _packed(weights, turned=False, nth=True)
+            ),
+            "the heads were put in front by a transpose, and D and d_k became one axis": (
+                _packed(weights, turned=False, first=True)
+            ),
+        }
+        for order in list(permutations(PARTS))[1:]:
+            mistake = (
+                f"the blocks lie in the order {', '.join(order)}; torch's is query, key, value"
+            )
+            wrong[mistake] = _packed(weights, order)
+        trial = Trial(answer, weights=weights)
+        is_dict = isinstance(trial.result, dict)
+        got = sorted(map(str, trial.result)) if is_dict else type(trial.result).__name__
+        told = "it returns a dictionary with torch's four names"
+        trial.must(told, got == sorted(expected), sorted(expected), got)
+        causes = {
+            (D, 3 * D): "the three matrices stand side by side; torch puts them below each other"
+        }
+        for name, right in expected.items():
+            array = Output(trial, name, trial.result[name])
+            array.shape("of nn.MultiheadAttention", right.shape, causes)
+            mistakes = {mistake: arrays[name] for mistake, arrays in wrong.items()}
+            array.equals(f"{name}: each number is in its place", right, mistakes)
+        same = Output(trial, "the output", _torch_forward(trial.result, heads, *inputs))
+        same.equals("both layers say the same", output, tolerance=1e-6)
+    told = "2 heads of 3 numbers do not make 4: nn.MultiheadAttention cannot hold them: ValueError"
+    cause = "key_dim is one head's; torch has none, and takes D/N"
+    _refuses(answer, told, cause, weights=_keras_weights(np.ones, 4, 2, 3))
+
+
+# --- Fewer keys ---------------------------------------------------------------
+
+
+def _grouped(queries, keys, values, allowed, reads) -> Array:
+    """allowed (N,T,S); reads: query head -> key head."""
+    contexts = np.zeros((*queries.shape[:3], values.shape[-1]))
+    for b, n in np.ndindex(queries.shape[:2]):
+        k, v = keys[b, reads(n)], values[b, reads(n)]
+        contexts[b, n] = _attend(queries[b, n], k, v, allowed[n])[0]
+    return contexts
+
+
+def _wrong_groups(queries, keys, values, allowed) -> dict[str, Array]:
+    _, N, T, size = queries.shape
+    share, G = N // keys.shape[1], keys.shape[1]
+    rows = np.repeat(allowed[0], share, axis=0).reshape(share, T, -1)  # of a group's queries
+
+    def layer(allowed=allowed, reads=lambda n: n // share, scale=1.0):
+        return _grouped(queries * scale, keys, values, allowed, reads)
+
+    return {
+        "a row of the mask meets the query of another position, in groups of several heads": (
+            layer(np.concatenate([rows] * G))
+        ),
+        "the wrong heads are paired: query head n (from 0) reads n % G, and not n // (N/G)": (
+            layer(reads=lambda n: n % G)
+        ),
+        "all query heads read the first key head": layer(reads=lambda n: 0),
+        NO_MASK: layer(np.ones_like(allowed)),
+        INVERTED: layer(~allowed),
+        UNSCALED: layer(scale=np.sqrt(size)),
+    }
+
+
+@exercise
+def grouped_attention(answer, draw):
+    ln3 = np.log(3)
+    hand = (np.ones((1, 4, 1, 1)), np.array([[[0, ln3], [ln3, 0]]])[..., None])
+    hand += (np.array([[[0.0, 4], [0, 4]]])[..., None],)
+
+    def made(B, N, G, T, S, d_k, d_v):
+        return [draw.normal(size=size) for size in ((B, N, T, d_k), (B, G, S, d_k), (B, G, S, d_v))]
+
+    causal = np.arange(5) <= np.arange(3)[:, None] + 1
+    cases = (
+        (hand, None),
+        (made(2, 6, 2, 3, 5, 4, 2), None),
+        (made(1, 4, 2, 2, 3, 2, 1), np.tri(2, 3, dtype=bool)),
+        (made(2, 6, 2, 3, 5, 4, 2), causal),
+        (made(2, 4, 1, 3, 5, 4, 2), causal),
+        (made(2, 3, 3, 3, 5, 4, 2), causal),
+    )
+    for (queries, keys, values), mask in cases:
+        (B, N, T, _), G, S = queries.shape, keys.shape[1], keys.shape[2]
+        allowed = np.broadcast_to(True if mask is None else mask, (N, T, S))
+        expected = _grouped(queries, keys, values, allowed, lambda n, N=N, G=G: n // (N // G))
+        wrong = _wrong_groups(queries, keys, values, allowed)
+        trial = Trial(answer, queries=queries, keys=keys, values=values, mask=mask)
+        got = trial.output("the contexts")
+        got.shape("(B,N,T,d_v)", (B, N, T, values.shape[-1]))
+        told = (
+            f"{N} query heads and {G} key heads, {'no mask' if mask is None else 'with a mask'}: "
+        )
+        told += "each query averages what its own group's keys, and its mask, allow"
+        got.equals(told, expected, wrong, tolerance=1e-6)
+
+
+# --- Two axes -----------------------------------------------------------------
+
+
+def _places(x: Array, axes: tuple[int, int]) -> tuple[Array, int]:
+    """(B,F,R,C,…) -> (B,L,P,Q,…): the axis not looked along, then the two that are."""
+    (left,) = {1, 2, 3} - set(axes)
+    return np.moveaxis(x, (left, *axes), (1, 2, 3)), left
+
+
+def _two_axes_scores(x, W_Q, W_K, axes) -> Array:
+    """(B,L,N,P,Q,P,Q), one pair of places at a time."""
+    words, _ = _places(x, axes)
+    B, L, P, Q, _ = words.shape
+    N, d_k = W_Q.shape[1:]
+    scores = np.zeros((B, L, N, P, Q, P, Q))
+    q, k = (np.tensordot(words, W, axes=1) for W in (W_Q, W_K))  # (B,L,P,Q,N,d_k)
+    for p, r, s, t in np.ndindex(P, Q, P, Q):
+        scores[:, :, :, p, r, s, t] = (q[:, :, p, r] * k[:, :, s, t]).sum(-1) / np.sqrt(d_k)
+    return scores
+
+
+def _two_axes_output(weights, x, W_V, W_O, axes, back=True) -> Array:
+    words, left = _places(x, axes)
+    heard = np.einsum("blnpqst,blstnv->blpqnv", weights, np.tensordot(words, W_V, axes=1))
+    output = np.tensordot(heard, W_O, axes=2)
+    if back:
+        return np.moveaxis(output, (1, 2, 3), (left, *axes))
+    return output.reshape(*x.shape[:-1], -1)
+
+
+def _wrong_axes(x, W_Q, W_K, W_V, W_O, axes, scores) -> dict[str, tuple[Array, Array]]:
+    def share(scores, over):
+        powers = np.exp(scores)
+        return powers / powers.sum(axis=over, keepdims=True)
+
+    B, L, N, P, Q = scores.shape[:5]
+    words = x.reshape(B, L, P, Q, -1)  # wrong unless axes are (2, 3): nothing has changed places
+    flat = _two_axes_scores(words, W_Q, W_K, (2, 3))
+    weights = {
+        "the softmax goes over the last axis alone; it must go over both": share(scores, -1),
+        "the softmax goes over one axis of the keys alone; it must go over both": share(scores, -2),
+        "the softmax goes over the places that ask, not over those that are asked": (
+            share(scores, (3, 4))
+        ),
+        "two softmaxes, over one axis and then over the other; it must be one over both": (
+            share(share(scores, -1), -2)
+        ),
+        UNSCALED: share(scores * np.sqrt(W_Q.shape[-1]), (-1, -2)),
+        "the scores were divided by √(N·d_k), not by √d_k": share(scores / np.sqrt(N), (-1, -2)),
+        OVER_HEADS: share(scores, 2),
+    }
+    found = {name: (w, _two_axes_output(w, x, W_V, W_O, axes)) for name, w in weights.items()}
+    flat_weights = share(flat, (-1, -2))
+    flat_output = _two_axes_output(flat_weights, words, W_V, W_O, (2, 3)).reshape(*x.shape[:-1], -1)
+    mistake = (
+        "the axes were put together by a reshape alone; those in `axes` must stand together first"
+    )
+    found[mistake] = (flat_weights, flat_output)
+    right = share(scores, (-1, -2))
+    mistake = "the axes did not change places back: a reshape alone on the way out"
+    found[mistake] = (right, _two_axes_output(right, x, W_V, W_O, axes, back=False))
+    found["the axes of the place that asks and of that which is asked are exchanged"] = (
+        np.moveaxis(right, (5, 6), (3, 4)),
+        None,
+    )
+    return found
+
+
+@exercise
+def two_axes(answer, draw):
+    patches = np.array([[1, 0, 8], [1, np.log(2), 4], [1, np.log(4), 2], [1, 0, 8]])
+    unit = np.eye(3)[:, :, None, None]  # a kernel (3,1,1) takes one of a patch's three numbers
+    hand = (patches.reshape(1, 1, 2, 2, 3), *unit, unit[0].reshape(1, 1, 3))
+
+    def made(B, F, R, C, D, N, d_k, d_v):
+        shapes = ((B, F, R, C, D), (D, N, d_k), (D, N, d_k), (D, N, d_v), (N, d_v, D))
+        return [draw.normal(size=size) for size in shapes]
+
+    cases = [(hand, (2, 3))]
+    cases += [(made(2, 4, 3, 2, 5, 2, 3, 2), axes) for axes in ((2, 3), (1, 3), (1, 2))]
+    for (x, W_Q, W_K, W_V, W_O), axes in cases:
+        scores = _two_axes_scores(x, W_Q, W_K, axes)
+        weights = np.exp(scores) / np.exp(scores).sum(axis=(-1, -2), keepdims=True)
+        output = _two_axes_output(weights, x, W_V, W_O, axes)
+        wrong = _wrong_axes(x, W_Q, W_K, W_V, W_O, axes, scores)
+        trial = Trial(answer, x=x, W_Q=W_Q, W_K=W_K, W_V=W_V, W_O=W_O, axes=axes)
+        got, looks = trial.outputs("output", "weights")
+        B, L, N, P, Q = weights.shape[:5]
+        F, R, C = x.shape[1:4]
+        causes = {
+            (B, F, N, R, C, R, C): "`axes` was not used: these are (2, 3)",
+            (B, N, L, P, Q, P, Q): "the axis that is not looked along stands before the heads",
+            (B, L, N, P * Q, P * Q): "two axes are still one: cut them again",
+            (B * L, N, P, Q, P, Q): "B and the axis not looked along are still one: cut them again",
+        }
+        looks.shape("(B,L,N,P,Q,P,Q)", weights.shape, causes)
+        causes = {(B, L, P, Q, x.shape[-1]): "the axes of the output did not change places back"}
+        got.shape("(B,F,R,C,D)", x.shape, causes)
+        told = f"axes {axes}: each place shares out 1 among all places of the two axes"
+        looks.equals(told, weights, {name: pair[0] for name, pair in wrong.items()}, tolerance=1e-6)
+        told = f"axes {axes}: the outputs are what the weights say, each at its own place of x"
+        said = {name: pair[1] for name, pair in wrong.items() if pair[1] is not None}
+        got.equals(told, output, said, tolerance=1e-6)
+
+
+# --- Backwards ----------------------------------------------------------------
+
+
+def _self_attention(x, W_Q, W_K, W_V, W_O, heads) -> Array:
+    return _by_head(x, x, x, W_Q, W_K, W_V, W_O, heads, np.ones((len(x), 1, 1)))[0]
+
+
+def _gradients(
+    doutput,
+    x,
+    W_Q,
+    W_K,
+    W_V,
+    W_O,
+    heads,
+    cut=_cut,
+    join=_join,
+    scaled=True,
+    backward="right",
+    turned=True,
+):
+    """The three paths of dx, and the gradients of the matrices by sentence; with a mistake."""
+    q, k, v = (_cut(x @ W, heads) for W in (W_Q, W_K, W_V))
+    context, weights = _attend(q, k, v, np.array(True))
+    dcontext = cut(doutput @ W_O.T, heads)
+    dweights = np.einsum("bntv,bnsv->bnts", dcontext, v)
+    inner = (dweights * weights).sum(axis=-1, keepdims=True)
+    softmax = {
+        "right": weights * (dweights - inner),
+        "diagonal": weights * (1 - weights) * dweights,
+        "no mean": weights * dweights,
+        "missing": dweights,
+    }
+    dscores = softmax[backward]
+    dscores = dscores / np.sqrt(q.shape[-1]) if scaled else dscores
+    to_keys = [np.swapaxes(x, -1, -2) if turned else x for x in (dscores, weights)]
+    parts = [join(part) for part in (dscores @ k, to_keys[0] @ q, to_keys[1] @ dcontext)]
+    dmatrices = [np.einsum("btd,bte->bde", x, part) for part in parts]
+    dmatrices.append(np.einsum("btd,bte->bde", join(context), doutput))
+    paths = [part @ W.T for part, W in zip(parts, (W_Q, W_K, W_V), strict=True)]
+    return paths, dmatrices
+
+
+GRADIENTS = ("dx", "dW_Q", "dW_K", "dW_V", "dW_O")
+
+
+def _wrong_gradients(inputs: list) -> dict[str, dict[str, Array]]:
+    """Gradient -> mistake -> what it gives."""
+    paths, per_sentence = _gradients(*inputs)
+    query, key, value = paths
+    missing = {
+        "query": key + value,
+        "key": query + value,
+        "value": query + key,
+    }
+    found = {name: {} for name in GRADIENTS}
+    for path, dx in missing.items():
+        found["dx"][f"x is used three times, and the path through the {path} is missing"] = dx
+    for path, dx in zip(PARTS, paths, strict=True):
+        found["dx"][f"x is used three times, and only the path through the {path} is there"] = dx
+    wrong = {
+        "the scale √d_k was forgotten on the way back": {"scaled": False},
+        "the softmax's backward has no sum over the row: a(1 − a) is its diagonal alone": {
+            "backward": "diagonal"
+        },
+        "the softmax's backward takes no weighted mean of its row away": {"backward": "no mean"},
+        "the softmax's backward is missing": {"backward": "missing"},
+        "on the way to keys and values a transpose is missing: T and S change places": {
+            "turned": False
+        },
+        "dcontext was split by a reshape alone": {"cut": _in_memory},
+        "contexts or gradients were merged by a reshape alone": {"join": _join_in_memory},
+        "on the way back split and merge are reshapes alone": {
+            "cut": _in_memory,
+            "join": _join_in_memory,
+        },
+    }
+    for mistake, options in wrong.items():
+        paths, dmatrices = _gradients(*inputs, **options)
+        for name, gradient in zip(
+            GRADIENTS, [sum(paths), *(d.sum(0) for d in dmatrices)], strict=True
+        ):
+            found[name][mistake] = gradient
+    for name, gradient in zip(GRADIENTS[1:], per_sentence, strict=True):
+        for other, its in zip(GRADIENTS[1:], per_sentence, strict=True):
+            found[name][f"this is {other}; the order is {', '.join(GRADIENTS)}"] = its.sum(0)
+        found[name]["the gradient is a mean over sentences; it is their sum"] = gradient.mean(0)
+        found[name]["only the first sentence was counted"] = gradient[0]
+        found[name]["only the last sentence was counted"] = gradient[-1]
+    return found
+
+
+def _slopes(doutput: Array, arrays: list[Array], heads: int) -> list[Array]:
+    """The gradients of the sum of output · doutput, by moving one number after the other."""
+
+    def total(place: int, changed: Array) -> float:
+        moved = [*arrays[:place], changed, *arrays[place + 1 :]]
+        return float((_self_attention(*moved, heads) * doutput).sum())
+
+    return [slope(partial(total, place), array) for place, array in enumerate(arrays)]
+
+
+@exercise
+def multi_head_backward(answer, draw):
+    for B, T, D, N, d_k, d_v in ((1, 2, 2, 1, 2, 2), (2, 3, 4, 2, 3, 2)):
+        x, _, _, *matrices = _inputs(draw, B, T, T, D, N, d_k, d_v)
+        doutput, arrays = draw.normal(size=(B, T, D)), [x, *matrices]
+        numeric = _slopes(doutput, arrays, N)
+        wrong = _wrong_gradients([doutput, *arrays, N])
+        names = dict(zip(("x", "W_Q", "W_K", "W_V", "W_O"), arrays, strict=True))
+        trial = Trial(answer, doutput=doutput, **names, heads=N)
+        gradients = trial.outputs(*GRADIENTS)
+        for gradient, expected in zip(gradients, numeric, strict=True):
+            gradient.shape(f"of {gradient.name[1:]}", expected.shape)
+        order = (4, 3, 1, 2, 0)  # as the gradient runs: from the output to the input
+        for place in order:
+            name, expected = GRADIENTS[place], numeric[place]
+            told = f"{name} is what moving each number of {name[1:]} does to the output"
+            gradients[place].equals(told, expected, wrong[name], tolerance=1e-6)
