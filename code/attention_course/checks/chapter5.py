@@ -669,7 +669,10 @@ def encoder_block(answer, draw):
         property = "sub-layers that add nothing (w_o, outer_w, outer_b are zeros) leave "
         property += "x as it is" if norm_first else "the normed x"
         expected = _block(few, every, idle, norm_first)
-        call(few, every, idle)[1].equals(property, expected, cause=cause, tolerance=1e-4)
+        idle_result = call(few, every, idle)[1]
+        unnormed = not norm_first and close(idle_result.value, few)
+        told = cause or ("the sum x + sublayer(x) is not normed" if unnormed else "")
+        idle_result.equals(property, expected, cause=told, tolerance=1e-4)
         moved = call(np.where(keep[..., None], x, 9 - 2 * x), keep, params)[1].value
         told = cause or "padding is looked at, or a norm goes over the words of a sentence"
         property, same = "other numbers in the padding move no real word", rows[keep]
