@@ -23,7 +23,7 @@ BLOCKS = (
     "head blind to most of a word"
 )
 UNSCALED = "the scores were not divided by √d_k"
-MODEL_SCALE = "the scores were divided by √D, of the whole model; a head's keys have d_k numbers"
+MODEL_SCALE = "the scores were divided by √D, the size of all heads; a head's keys have d_k numbers"
 OVER_HEADS = "the softmax went over the heads; each head has weights of its own, over the keys"
 OVER_QUERIES = "the softmax went over the queries; for each query, weights over the keys sum to 1"
 INVERTED = "the mask was read the wrong way round: True means *may attend*"
@@ -132,7 +132,10 @@ def merge_heads(answer, draw):
         merged = Trial(answer, x=x).output("the result")
         merged.shape("(B,T,N·d_v)", (B, T, N * size), causes)
         told = "row t holds what all heads have for word t, the first head's numbers first"
-        merged.equals(told, expected, mistakes)
+        cause = (
+            "not words and heads have changed places, or axes were joined that were no neighbours"
+        )
+        merged.equals(told, expected, mistakes, cause)
 
 
 def _count(query: int, key: int, value: int, out: int, size: int, bias: bool) -> int:
@@ -289,48 +292,59 @@ def _terms(weights: Array, values: Array, blocks: Array) -> Array:
     return terms
 
 
+def _wrong_terms(weights: Array, values: Array, W_O: Array, expected: Array) -> dict[str, Array]:
+    N, cut = weights.shape[1], _cut(values, weights.shape[1])
+    blocks = np.stack(np.split(W_O, N))
+    per_head = expected.mean(axis=3, keepdims=True)
+    output = expected.sum(axis=(1, 3), keepdims=True)
+    every_nth = np.stack([W_O[n::N] for n in range(N)])
+    return {
+        "the rows of W_O were shared out one by one; each head has d_v neighbours": (
+            _terms(weights, cut, every_nth)
+        ),
+        "the projected values: " + EVERY_NTH: _terms(weights, _every_nth(values, N), blocks),
+        "the projected values: " + IN_MEMORY: _terms(weights, _in_memory(values, N), blocks),
+        "all heads go through the first head's rows of W_O": (
+            _terms(weights, cut, np.stack([blocks[0]] * N))
+        ),
+        "all heads read the first head's columns of W_V": (
+            _terms(weights, np.stack([cut[:, 0]] * N, axis=1), blocks)
+        ),
+        "the terms are a mean over heads; the output is their sum": expected / N,
+        "a head's words got equal shares; each has its own weight and value": (
+            np.broadcast_to(per_head, expected.shape)
+        ),
+        "the weights were left out": _terms(np.ones_like(weights), cut, blocks),
+        "the output was shared out equally: the sum is right, the terms are not": (
+            np.broadcast_to(output / (N * weights.shape[3]), expected.shape)
+        ),
+    }
+
+
 @exercise
 def heads_as_sum(answer, draw):
-    quarters = np.array([[0.25, 0.75], [0.5, 0.5]]).reshape(1, 2, 1, 2)
-    small = (
-        quarters,
-        np.array([[[1.0, 2], [3, 4]]]),
-        np.eye(2),
-        np.array([[1.0, 10], [100, 1000]]),
-    )
-    shapes = ((2, 3, 4, 5), (2, 5, 6), (6, 12), (12, 7))
-    weights, *matrices = (draw.normal(size=shape) for shape in shapes)
-    powers = np.exp(weights)
-    for weights, value, W_V, W_O in (small, (powers / powers.sum(-1, keepdims=True), *matrices)):
+    rows = [np.array([[[1.0, 2], [3, 4]]]), np.eye(2), np.array([[1.0, 10], [100, 1000]])]
+    hand = (np.array([[0.25, 0.75], [0.5, 0.5]]).reshape(1, 2, 1, 2), *rows)
+    cases = [hand]
+    for B, N, T, S, D, d_v, out in ((1, 2, 1, 2, 2, 2, 2), (2, 3, 4, 5, 6, 4, 7)):
+        powers = np.exp(draw.normal(size=(B, N, T, S)))
+        shapes = ((B, S, D), (D, N * d_v), (N * d_v, out))
+        matrices = [draw.normal(size=shape) for shape in shapes]
+        cases.append((powers / powers.sum(axis=-1, keepdims=True), *matrices))
+    for weights, value, W_V, W_O in cases:
         B, N, T, S = weights.shape
-        D, values, blocks = W_O.shape[1], value @ W_V, W_O.reshape(N, -1, W_O.shape[1])
-        expected = _terms(weights, _cut(values, N), blocks)
+        D, values = W_O.shape[1], value @ W_V
+        expected = _terms(weights, _cut(values, N), np.stack(np.split(W_O, N)))
         output = _join(weights @ _cut(values, N)) @ W_O
-        equal = np.broadcast_to(output[:, None, :, None] / (N * S), expected.shape)
-        shifted = np.stack([blocks[0]] * N)
-        mistakes = {
-            "the rows of W_O were shared out one by one; each head has d_v neighbours": (
-                _terms(weights, _cut(values, N), np.stack([W_O[n::N] for n in range(N)]))
-            ),
-            "the projected values: " + EVERY_NTH: _terms(weights, _every_nth(values, N), blocks),
-            "the projected values: " + IN_MEMORY: _terms(weights, _in_memory(values, N), blocks),
-            "all heads go through the first head's rows of W_O": (
-                _terms(weights, _cut(values, N), shifted)
-            ),
-            "the terms are a mean over heads; the output is their sum": expected / N,
-            "a head's words got equal shares; each has its own weight and value": (
-                np.broadcast_to(expected.mean(axis=3, keepdims=True), expected.shape)
-            ),
-            "the weights were left out": _terms(np.ones_like(weights), _cut(values, N), blocks),
-            "the output was shared out equally: the sum is right, the terms are not": equal,
-        }
+        mistakes = _wrong_terms(weights, values, W_O, expected)
         trial = Trial(answer, weights=weights, value=value, W_V=W_V, W_O=W_O)
         terms, causes = trial.output("the result"), {(B, N, T, D): "the words were summed already"}
         causes[B, T, S, D] = "the heads were summed already"
-        terms.shape("(B,N,T,S,D)", (B, N, T, S, D), causes)
+        terms.shape("(B,N,T,S,D′)", (B, N, T, S, D), causes)
         summed = {mistake: wrong.sum(axis=(1, 3)) for mistake, wrong in mistakes.items()}
         sums = Output(trial, "the sum", terms.value.sum(axis=(1, 3)))
-        sums.equals("summed over heads and words, it is the layer's output", output, summed)
+        told = "summed over heads and words, it is the layer's output"
+        sums.equals(told, output, summed, tolerance=1e-6)
         told = "a term is what one source word says through one head to one query"
         terms.equals(told, expected, mistakes, tolerance=1e-6)
 
@@ -412,15 +426,15 @@ def _layer_cases(draw) -> tuple:
     """(arrays, heads, mask); with B = N and T = N a mask on the wrong axis runs."""
     ln3, one = np.log(3), np.eye(2)
     hand = [np.ones((1, 1, 2)), np.array([[[0, ln3], [ln3, 0]]]), np.array([[[0.0, 0], [4, 4]]])]
-    later = np.arange(5) <= np.arange(3)[:, None] + 1  # (T,S)
-    real = (np.arange(5) < np.array([4, 3])[:, None])[:, None]  # (B,1,S)
-    both = real & (np.arange(5) <= np.arange(4)[:, None])  # (B,T,S)
+    later = np.tri(3, 4, dtype=bool)  # (T,S)
+    real = (np.arange(4) < np.array([3, 2])[:, None])[:, None]  # (B,1,S)
     return (
         (hand + [one, one, one, one], 2, None),
+        (_inputs(draw, 1, 3, 2, 4, 2, 3, 1), 2, None),
+        (_inputs(draw, 2, 3, 4, 4, 2, 2, 1), 2, real),
+        (_inputs(draw, 2, 3, 4, 4, 2, 2, 1), 2, real & later),
+        (_inputs(draw, 2, 3, 4, 3, 3, 2, 1), 3, later),
         (_inputs(draw, 2, 4, 5, 6, 3, 2, 4), 3, None),
-        (_inputs(draw, 2, 4, 5, 6, 2, 3, 4), 2, real),
-        (_inputs(draw, 2, 4, 5, 6, 2, 3, 4), 2, both),
-        (_inputs(draw, 2, 3, 5, 6, 3, 2, 4), 3, later),
         (_inputs(draw, 2, 4, 5, 6, 1, 3, 4), 1, None),
     )
 
@@ -508,6 +522,25 @@ def _packed(weights, order=PARTS, turned=True, nth=False, first=False) -> dict[s
     }
 
 
+def _wrongly_packed(weights: dict[str, Array]) -> dict[str, dict[str, Array]]:
+    wrong = {
+        "torch keeps a matrix as (out,in): a transpose is missing": {"turned": False},
+        "the numbers of a head were put before the heads; head 1 has the first d_k": {"nth": True},
+        "the numbers of a head were put before the heads, and a transpose is missing": {
+            "turned": False,
+            "nth": True,
+        },
+        "the heads were put in front by a transpose, and D and d_k became one axis": {
+            "turned": False,
+            "first": True,
+        },
+    }
+    for order in list(permutations(PARTS))[1:]:
+        told = f"the blocks lie in the order {', '.join(order)}; torch's is query, key, value"
+        wrong[told] = {"order": order}
+    return {mistake: _packed(weights, **options) for mistake, options in wrong.items()}
+
+
 @exercise
 def to_torch(answer, draw):
     numbers = iter(range(1000))
@@ -515,42 +548,23 @@ def to_torch(answer, draw):
     def named(shape):
         return np.array([next(numbers) for _ in range(np.prod(shape))]).reshape(shape)
 
+    beside = "the three matrices stand side by side; torch puts them below each other"
     for D, heads, make in ((4, 2, named), (12, 3, lambda shape: draw.normal(size=shape))):
         weights = _keras_weights(make, D, heads, D // heads)
         inputs = [draw.normal(size=(2, steps, D)) for steps in (3, 5, 5)]
         expected, output = _packed(weights), _keras_forward(weights, *inputs)
-        wrong = {
-            "torch keeps a matrix as (out,in): a transpose is missing": _packed(
-                weights, turned=False
-            ),
-            "the numbers of a head were put before the heads; head 1 has the first d_k": (
-                _packed(weights, nth=True)
-            ),
-            "the numbers of a head were put before the heads, and a transpose is missing": (
-                _packed(weights, turned=False, nth=True)
-            ),
-            "the heads were put in front by a transpose, and D and d_k became one axis": (
-                _packed(weights, turned=False, first=True)
-            ),
-        }
-        for order in list(permutations(PARTS))[1:]:
-            mistake = (
-                f"the blocks lie in the order {', '.join(order)}; torch's is query, key, value"
-            )
-            wrong[mistake] = _packed(weights, order)
+        wrong = _wrongly_packed(weights)
         trial = Trial(answer, weights=weights)
         is_dict = isinstance(trial.result, dict)
         got = sorted(map(str, trial.result)) if is_dict else type(trial.result).__name__
         told = "it returns a dictionary with torch's four names"
-        trial.must(told, got == sorted(expected), sorted(expected), got)
-        causes = {
-            (D, 3 * D): "the three matrices stand side by side; torch puts them below each other"
-        }
+        cause = "a name is missing, or not spelled as in the table"
+        trial.must(told, got == sorted(expected), sorted(expected), got, cause)
         for name, right in expected.items():
             array = Output(trial, name, trial.result[name])
-            array.shape("of nn.MultiheadAttention", right.shape, causes)
+            array.shape("of nn.MultiheadAttention", right.shape, {(D, 3 * D): beside})
             mistakes = {mistake: arrays[name] for mistake, arrays in wrong.items()}
-            array.equals(f"{name}: each number is in its place", right, mistakes)
+            array.equals(f"{name}: each number is in its place", right, mistakes, tolerance=1e-6)
         same = Output(trial, "the output", _torch_forward(trial.result, heads, *inputs))
         same.equals("both layers say the same", output, tolerance=1e-6)
     told = "2 heads of 3 numbers do not make 4: nn.MultiheadAttention cannot hold them: ValueError"
@@ -703,7 +717,8 @@ def two_axes(answer, draw):
         shapes = ((B, F, R, C, D), (D, N, d_k), (D, N, d_k), (D, N, d_v), (N, d_v, D))
         return [draw.normal(size=size) for size in shapes]
 
-    cases = [(hand, (2, 3))]
+    small = [(made(1, 2, 3, 1, 2, 1, 1, 1), (1, 3)), (made(1, 3, 1, 2, 2, 1, 1, 1), (1, 2))]
+    cases = [(hand, (2, 3)), *small]
     cases += [(made(2, 4, 3, 2, 5, 2, 3, 2), axes) for axes in ((2, 3), (1, 3), (1, 2))]
     for (x, W_Q, W_K, W_V, W_O), axes in cases:
         scores = _two_axes_scores(x, W_Q, W_K, axes)
