@@ -169,6 +169,9 @@ def shown(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, (numpy.ndarray, numpy.generic)):
+        if value.ndim > 3 and value.size > 120:
+            first = ", ".join(["0"] * (value.ndim - 2))
+            return f"{shown(value[(0,) * (value.ndim - 2)])}  [{first}] of shape {value.shape}"
         text = np.array2string(value, precision=4, suppress_small=True, threshold=120, edgeitems=3)
         return text if value.ndim < 3 else f"{text}  shape {value.shape}"
     if isinstance(value, Mapping):
