@@ -204,7 +204,9 @@ def cases(root: Path, victims: list[str], port: int) -> dict[str, Case]:
             r"put back .*: abs, .*checks\.check, .*numpy\.allclose.*; 1\.1 .*shape.*",
         ),
         "sneaks": _text(
-            answer(SNEAKY), spoilt, r"put back .*core\.close; 1\.1 changes .*core\.close .*"
+            answer(SNEAKY),
+            spoilt,
+            r"put back .*core\.close; look at the code.*; 1\.1 changes .*core\.close .*",
         ),
         "loops": _text(answer(LOOP), spoilt, r"1\.1 took longer than 3 s"),
         "loops outside": _text(

@@ -21,6 +21,7 @@ import grade
 import grade_find
 import grade_marks
 import grade_plan
+import grade_watch
 import grading_cases
 import pytest
 from grading_cases import FIRST, FULL, REST, answer, edited, solved
@@ -361,6 +362,24 @@ def test_mistaken_commands_are_told_in_words(
     write(tmp_path / "in", ada=writes(solved()))
     assert grade.main(words) != 0
     assert says in capsys.readouterr().err
+
+
+def test_a_folder_goes_whatever_was_done_to_it_and_nothing_else_changes(tmp_path: Path):
+    outside, folder = tmp_path / "outside", tmp_path / "folder"
+    outside.mkdir(mode=0o755)
+    (folder / "locked" / "inner").mkdir(parents=True)
+    (folder / "link").symlink_to(outside)
+    deep = folder
+    for _ in range(1200):
+        deep = deep / "d"
+        deep.mkdir()
+    (folder / "locked").chmod(0)
+    before = [(path.stat().st_mode) for path in (outside, tmp_path)]
+    assert grade_watch.files_in(folder)[0] > grade_watch.FILES
+    for _ in range(2):  # the second time it is not there
+        grade_watch.remove(folder)
+        assert not folder.exists()
+    assert [(path.stat().st_mode) for path in (outside, tmp_path)] == before
 
 
 def test_two_runs_do_not_mix(tmp_path: Path):

@@ -281,4 +281,5 @@ def _cell(cell: dict) -> Cell:
     grade_id = marks.get("grade_id") if isinstance(marks, dict) else None
     source = cell.get("source", "")
     lines = source if isinstance(source, list) else [source]
-    return Cell(str(grade_id or ""), "".join(line for line in lines if isinstance(line, str)))
+    text = "".join(line for line in lines if isinstance(line, str))
+    return Cell(str(grade_id or ""), text.replace("\r\n", "\n"))

@@ -19,9 +19,15 @@ from grade_run import Limits, Outcome
 
 PRINTED = 20_000  # characters of what a submission printed that its feedback keeps
 CODE = 20_000  # characters kept of one cell
+REASON = 200  # of why an exercise lacks points
 ONE = 4_000  # of one cell
 ESCAPES = re.compile(
     r"\x1b\[[0-9;?]*[A-Za-z]|[^\n\t -~\x80-\uffff\U00010000-\U0010ffff]|[\ud800-\udfff]"
+)
+# With these, code that runs beside its checks could forge their results.
+SUSPICIOUS = re.compile(
+    r"_getframe|_current_frames|currentframe|\bf_back\b|\btb_frame\b|\bgc\.get_\w+|\bctypes\b"
+    r"|__code__|attention_course\.checks\.\w+|/proc/self"
 )
 Mark = dict[str, Any]
 Results = list[tuple[Step, Outcome | None]]
@@ -112,7 +118,11 @@ def _why(told: Mark) -> str:
         return ""
     failed = [check for check in told["checks"] if not check["passed"]]
     message = told["reason"] or (failed[0]["message"] if failed else "")
-    line = message.removeprefix(f"✗ {told['name']}: ").partition("\n  ")[0].replace("\n", " ")
+    line = message.removeprefix(f"✗ {told['name']}: ")
+    if line.startswith("it runs\n"):
+        line = f"it does not run: {line.partition('  got ')[2].strip()}"
+    line = " ".join(line.partition("\n  ")[0].split())
+    line = line if len(line) <= REASON else f"{line[:REASON]} …"
     return (
         f"hidden tests: {line}" if failed and failed[0]["hidden"] and not told["reason"] else line
     )
@@ -130,6 +140,9 @@ def _notes(submission: Submission, assignment: Assignment, results: Results) -> 
     if restored:
         names = ", ".join(list(restored)[:5]) + (" …" if len(restored) > 5 else "")
         notes.append(f"put back what the notebook had replaced: {names}")
+    code = "\n".join(step.source for step, _ in results if step.kind in ("own", "answer"))
+    if used := list(dict.fromkeys(SUSPICIOUS.findall(code))):
+        notes.append(f"look at the code, which uses {', '.join(used)}")
     for step, done in results:
         if done and done.killed and not step.exercise:
             notes.append(f"a cell outside the answers {done.message}")

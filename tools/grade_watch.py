@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import subprocess
 import threading
 import time
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -70,7 +70,7 @@ def memory(family: list[psutil.Process], limit: int) -> int:
 def files_in(folder: Path) -> tuple[int, int]:
     """How many files there are in a folder, and the bytes they take on the disk."""
     count = size = 0
-    with contextlib.suppress(OSError):
+    try:
         for place, folders, files in os.walk(folder):
             count += len(folders) + len(files)
             for name in files:
@@ -78,22 +78,20 @@ def files_in(folder: Path) -> tuple[int, int]:
                     size += os.lstat(os.path.join(place, name)).st_blocks * 512
             if count > FILES:
                 break
+    except RecursionError:  # folders in folders in folders
+        count = FILES + 1
     return count, size
 
 
 def remove(folder: Path) -> None:
-    """Delete a folder, also where a submission took the rights away. Links are not followed."""
-
-    def allow(_: Any, path: str, __: Any) -> None:
-        with contextlib.suppress(OSError):
-            os.chmod(os.path.dirname(path), 0o700)
-            if os.path.isdir(path) and not os.path.islink(path):
-                os.chmod(path, 0o700)
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                os.unlink(path)
-
-    shutil.rmtree(folder, onerror=allow)
+    """Delete a folder, also where a submission took the rights away or nested it too deep."""
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except (OSError, RecursionError):
+        subprocess.run(["chmod", "-R", "u+rwX", "--", str(folder)], stderr=subprocess.DEVNULL)
+        subprocess.run(["rm", "-rf", "--", str(folder)], stderr=subprocess.DEVNULL)
 
 
 def kill_leftovers(run_mark: str) -> None:

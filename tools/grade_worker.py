@@ -44,6 +44,8 @@ class Originals:
 
     def __init__(self) -> None:
         self.builtins = dict(vars(builtins))
+        self.modules = sys.modules
+        self.loaded = dict(sys.modules)
         self.kept: list[tuple[str, Any, dict[str, Any]]] = []
         for name, module in sorted(sys.modules.items()):
             if name.split(".")[0] == "numpy" or name == "math":
@@ -62,20 +64,21 @@ class Originals:
         }
         self.kept.append((name, vars(module), entries))
         for key, value in entries.items():
-            label = f"{name}.{key}"
-            if isinstance(value, FunctionType) and value.__module__ == name:
-                kept = {each: getattr(value, each) for each in PATCHABLE}
-                self.kept.append((label, value, kept))
-            elif strict and isinstance(value, type) and value.__module__ == name:
-                own = {k: v for k, v in vars(value).items() if k not in ("__dict__", "__weakref__")}
-                self.kept.append((label, value, own))
-                for each in filter(lambda item: isinstance(item, FunctionType), own.values()):
-                    kept = {attribute: getattr(each, attribute) for attribute in PATCHABLE}
-                    self.kept.append((f"{label}.{each.__name__}", each, kept))
-            elif strict and isinstance(value, SimpleNamespace):
-                self.kept.append((label, vars(value), dict(vars(value))))
-            elif strict and type(value) is dict:
-                self.kept.append((label, value, dict(value)))
+            self._keep_inside(f"{name}.{key}", value, name, strict)
+
+    def _keep_inside(self, label: str, value: Any, module: str, strict: bool) -> None:
+        """Remember what can be changed inside a module's own function, class or table."""
+        if isinstance(value, FunctionType) and value.__module__ == module:
+            self.kept.append((label, value, {each: getattr(value, each) for each in PATCHABLE}))
+        elif strict and isinstance(value, type) and value.__module__ == module:
+            own = {k: v for k, v in vars(value).items() if k not in ("__dict__", "__weakref__")}
+            self.kept.append((label, value, own))
+            for key, each in own.items():
+                self._keep_inside(f"{label}.{key}", each, module, strict)
+        elif strict and isinstance(value, SimpleNamespace):
+            self.kept.append((label, vars(value), dict(vars(value))))
+        elif strict and type(value) is dict:
+            self.kept.append((label, value, dict(value)))
 
     def restore(self) -> list[str]:
         """Put back what was changed, and name it. Uses no builtin before those are put back."""
@@ -87,6 +90,10 @@ class Originals:
             if key != "_" and now.get(key, MISSING) is not self.builtins[key]:
                 now[key] = self.builtins[key]
                 changed.append(key)
+        for key, module in self.loaded.items():
+            if self.modules.get(key, MISSING) is not module:
+                self.modules[key] = module
+                changed.append(f"sys.modules.{key}")
         for label, holder, kept in self.kept:
             for key, value in kept.items():
                 if type(holder) is dict:
@@ -205,6 +212,7 @@ def _shell() -> InteractiveShell:
     config.InteractiveShell.cache_size = 0
     shell = InteractiveShell.instance(config=config)
     shell.ask_exit = lambda: None
+    shell.enable_gui = lambda gui=None: None  # for %matplotlib
     for name in ("showtraceback", "showsyntaxerror", "showindentationerror"):
         setattr(shell, name, lambda *arguments, **options: None)
     return shell
@@ -244,7 +252,7 @@ def main(events: int) -> None:
     reply(ready=True)
     for line in requests:
         request = json.loads(line)
-        reply(**session.run(request["kind"], request["source"]))
+        reply(number=request["number"], **session.run(request["kind"], request["source"]))
     _exit(0)
 
 
