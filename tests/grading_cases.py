@@ -206,13 +206,13 @@ def cases(root: Path, victims: list[str], port: int) -> dict[str, Case]:
         "sneaks": _text(
             answer(SNEAKY),
             spoilt,
-            r"put back .*core\.close; look at the code.*; 1\.1 changes .*core\.close .*",
+            r"put back .*; look at the code.*; 1\.1 changes .*core\.close .*",
         ),
-        "loops": _text(answer(LOOP), spoilt, r"1\.1 took longer than 3 s"),
+        "loops": _text(answer(LOOP), spoilt, r"1\.1 took longer than 4 s"),
         "loops outside": _text(
             inserted(f"import time\n{STUBBORN}"),
             FULL,
-            r"a cell outside the answers took longer than 3 s",
+            r"a cell outside the answers took longer than 4 s",
         ),
         "hogs": _text(answer(hog), spoilt, r"1\.1 used more than 600 MB"),
         "exits": _text(answer("import os\nos._exit(0)"), spoilt, ENDED),
