@@ -1,1 +1,1001 @@
-"""Checks of Chapter 4's exercises."""
+"""Checks of Chapter 4's exercises: Luong's scores, his decoder's step, feeding, maps, windows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy
+
+from attention_course.checks.core import (
+    CheckFailed,
+    Output,
+    Trial,
+    close,
+    exercise,
+    np,
+    shown,
+    slope,
+)
+
+ROUNDING = 1e-6
+Pair = Callable[[numpy.ndarray, numpy.ndarray, int], float]  # query, key, its place -> score
+
+
+def _softmax(scores: numpy.ndarray, axis: int = -1) -> numpy.ndarray:
+    """Softmax along one axis; a row of −∞ alone becomes zeros."""
+    top = scores.max(axis=axis, keepdims=True)
+    shares = np.exp(scores - np.where(np.isfinite(top), top, 0))
+    total = shares.sum(axis=axis, keepdims=True)
+    return shares / np.where(total > 0, total, 1)
+
+
+def _weighted(weights: numpy.ndarray, states: numpy.ndarray) -> numpy.ndarray:
+    """Σ_j weight × state for weights (B,…,S), one product after the other."""
+    context = np.zeros((*weights.shape[:-1], states.shape[-1]))
+    for place in np.ndindex(weights.shape):
+        context[place[:-1]] += weights[place] * states[place[0], place[-1]]
+    return context
+
+
+def _needs(part: str, name: str, axes: str, array: object, shape: tuple, cause: str = "") -> None:
+    """Fail with a message where a part of a decoder is handed something of another shape."""
+    got = np.shape(array)
+    if got != shape:
+        expected = f"{axes} = {shape}"
+        property = f"`{part}` is given {name} of the shape {axes}"
+        raise CheckFailed(property, cause, expected=expected, got=shown(got))
+
+
+# 4.1
+
+
+def _context_causes(weights: numpy.ndarray, states: numpy.ndarray) -> dict[tuple, str]:
+    b, s, h = states.shape
+    if weights.ndim == 3:
+        t = weights.shape[1]
+        return {
+            (b, t, s, h): "weighted, but not added up",
+            (b, h): "an axis of length 1 is gone: np.squeeze, or a T that was taken for none",
+            (t, h): "np.squeeze has taken away the batch's axis, too",
+            (h,): "np.squeeze has taken away more axes than meant",
+            (b, b, t, h): "every sentence reads every other one's states",
+        }
+    causes = {
+        (b, s, h): "weighted, but not added up",
+        (h,): "np.squeeze has taken away the batch's axis, too",
+        (b, 1, h): "the axis of length 1 that was put in for the product is still there",
+        (b, b, h): "the product took (B,S) for one matrix and multiplied it with each of the B \
+matrices (S,H): every sentence reads every other one's states, and B = 1 hides it",
+    }
+    return causes
+
+
+@exercise
+def luong_context(answer, draw):
+    cases = [
+        (
+            np.array([[0.25, 0.75, 0.0], [1.0, 0.0, 0.0]]),
+            np.array([[[4.0, 0.0], [0.0, 4.0], [9.0, 9.0]], [[1.0, 2.0], [5.0, 6.0], [9.0, 8.0]]]),
+        )
+    ]
+    sizes = [(3, 5, 4), (1, 5, 4), (2, 4, 4), (4, 4, 3), (2, 3, 5, 4), (1, 1, 5, 4), (1, 3, 5, 4)]
+    for b, *t, s, h in [*sizes, (3, 1, 5, 4), (4, 4, 4, 4)]:
+        cases.append((_softmax(draw.normal(size=(b, *t, s))), draw.normal(size=(b, s, h))))
+    for weights, states in cases:
+        context = _weighted(weights, states)
+        got = Trial(answer, weights=weights, states=states).output("the context")
+        axes = "(B,H)" if weights.ndim == 2 else "(B,T,H)"
+        got.shape(axes, context.shape, _context_causes(weights, states))
+        first = np.broadcast_to(states[:1], states.shape)
+        mistakes = {
+            "all sentences read the states of the first one": _weighted(weights, first),
+            "sentences read each other's states": _weighted(weights, states[::-1]),
+            "the states were added without their weights": _weighted(weights * 0 + 1, states),
+            "it is the mean of the states; where are the weights?": _weighted(
+                weights * 0 + 1 / states.shape[1], states
+            ),
+            "only the state with the largest weight was taken": _weighted(
+                1.0 * (weights == weights.max(axis=-1, keepdims=True)), states
+            ),
+            "it was divided by S: the weights share out the whole already": (
+                context / states.shape[1]
+            ),
+        }
+        if weights.ndim == 3 and weights.shape[1] == weights.shape[2]:
+            turned = weights.swapaxes(1, 2)
+            mistakes["the weights are turned round, T and S changed places"] = _weighted(
+                turned, states
+            )
+        if weights.ndim == 2 and states.shape[1] == states.shape[2]:
+            name = "the weights lie along H; S and H are equal here, and it goes unnoticed"
+            mistakes[name] = (weights[:, None, :] * states).sum(axis=1)
+        told = "each sentence's context is the weighted sum of its own states"
+        got.equals(told, context, mistakes, "rows of the batch mix", ROUNDING)
+
+
+# 4.2
+
+
+def _scores(query: numpy.ndarray, key: numpy.ndarray, score: Pair) -> numpy.ndarray:
+    """The score of each query and key, (B,T,S), one pair after the other."""
+    return np.array(
+        [
+            [[float(score(q, k, j)) for j, k in enumerate(keys)] for q in queries]
+            for queries, keys in zip(query, key, strict=True)
+        ]
+    )
+
+
+def _pair(kind: str, W: numpy.ndarray | None, v: numpy.ndarray | None) -> Pair:
+    if kind == "dot":
+        return lambda q, k, j: sum(q * k)
+    if kind == "general":
+        return lambda q, k, j: sum(q * (W * k).sum(axis=1))
+    if kind == "location":
+        return lambda q, k, j: sum(q * W[:, j])
+    return lambda q, k, j: sum(v * np.tanh((np.append(q, k)[:, None] * W).sum(axis=0)))
+
+
+def _score_mistakes(kind: str, W, v, d_q: int, d_k: int) -> dict[str, Pair]:
+    """What goes wrong with a score, by pairs; some of it only runs where d_q = d_k."""
+    if kind == "dot":
+        return {"the scores were divided by √d: that is a later paper's": _scaled(kind, W, v)}
+    if kind == "location":
+        keys = "a location score reads no key: it is number j of q W"
+        mistakes = {keys: lambda q, k, j: sum(q * W[:, j]) * sum(k)}
+        if d_q == d_k:
+            mistakes["this is the dot product"] = lambda q, k, j: q @ k
+            mistakes[f"the product with the key was taken, too; {keys}"] = lambda q, k, j: (
+                q @ W[:, :d_k] @ k if W.shape[1] >= d_k else math.nan
+            )
+        return mistakes
+    if kind == "general":
+        mistakes = {
+            "there is no tanh in this score": lambda q, k, j: np.tanh(q @ W @ k),
+            "W was applied to the query, and no key is in it": lambda q, k, j: sum(q @ W),
+            "the scores were divided by √d; no score of this paper is": _scaled(kind, W, v),
+        }
+        if d_q == d_k:
+            turned = "W was turned round: its rows belong to the query, its columns to the key"
+            mistakes[turned] = lambda q, k, j: q @ W.T @ k
+            mistakes["W was left out: this is the dot product"] = lambda q, k, j: q @ k
+        return mistakes
+    both = np.append
+    mistakes = {
+        "the tanh is missing: the query then moves all scores of its row alike": (
+            lambda q, k, j: both(q, k) @ W @ v
+        ),
+        "v was left out: the A numbers were only added up": lambda q, k, j: sum(
+            np.tanh(both(q, k) @ W)
+        ),
+        "the tanh was taken before W": lambda q, k, j: np.tanh(both(q, k)) @ W @ v,
+        "the tanh was taken last, of the score": lambda q, k, j: np.tanh(both(q, k) @ W @ v),
+        "there are two: the tanh belongs inside v · tanh(…) only": lambda q, k, j: np.tanh(
+            np.tanh(both(q, k) @ W) @ v
+        ),
+        "query and key were squashed one by one; the sum of both goes into one tanh": (
+            lambda q, k, j: (np.tanh(q @ W[:d_q]) + np.tanh(k @ W[d_q:])) @ v
+        ),
+        "no key is in it": lambda q, k, j: np.tanh(q @ W[:d_q]) @ v,
+        "no query is in it": lambda q, k, j: np.tanh(k @ W[d_q:]) @ v,
+    }
+    if d_q == d_k:
+        name = "the two are joined as [k; q]: the first d_q rows of W belong to the query"
+        mistakes[name] = lambda q, k, j: np.tanh(both(k, q) @ W) @ v
+    return mistakes
+
+
+def _scaled(kind: str, W, v) -> Pair:
+    return lambda q, k, j: _pair(kind, W, v)(q, k, j) / math.sqrt(len(k))
+
+
+def _score_cases(draw: numpy.random.Generator, kind: str) -> list[tuple]:
+    """query, key, W, v: a small one and one with equal sizes, then others."""
+    small = np.array([[[1.0, 2.0]]]), np.array([[[3.0, 0.0], [0.0, 1.0]]])
+    W = {"general": [[1, 2], [0, 1]], "location": [[1, 0, 2], [0, 3, 1]]}.get(kind)
+    v = None
+    if kind == "concat":
+        W, v = [[1, 0], [0, -1], [0, 2], [-1, 1]], np.array([1.0, 10.0])
+    cases = [(*small, None if W is None else np.array(W, dtype=float), v)]
+    for t, d_q, d_k in ((3, 4, 4), (2, 3, 6), (1, 5, 2)):
+        d_k, A, places = (d_q, 5, 7) if kind == "dot" else (d_k, 5, 7)
+        shape = {"general": (d_q, d_k), "concat": (d_q + d_k, A), "location": (d_q, places)}
+        W = draw.normal(size=shape[kind]) if kind in shape else None
+        v = draw.normal(size=A) if kind == "concat" else None
+        cases.append((draw.normal(size=(2, t, d_q)), draw.normal(size=(2, 5, d_k)), W, v))
+    return cases
+
+
+@exercise
+def luong_score(answer, draw):
+    for kind in ("dot", "general", "location", "concat"):
+        for query, key, W, v in _score_cases(draw, kind):
+            given = {"query": query, "key": key, "kind": kind, "W": W, "v": v}
+            right = _scores(query, key, _pair(kind, W, v))
+            (b, t, s), d_q, d_k = right.shape, query.shape[-1], key.shape[-1]
+            got = Trial(answer, **given).output("the scores")
+            causes = {
+                (b, s, t): "rows are queries, columns are keys: it is turned round",
+                (b, t): "the sum ran over the keys, too",
+                (b, s): "one score for each key and each query: the axis T is missing",
+            }
+            if kind == "location":
+                causes[b, t, W.shape[1]] = "W knows more places than there are keys: take the \
+first S of them"
+            got.shape("(B,T,S)", right.shape, causes)
+            if kind == "location":
+                other = Trial(answer, **(given | {"key": key[::-1] + 1})).output("the scores")
+                told, cause = "location: other keys change nothing", "a location score reads no key"
+                other.equals(told, got.value, {}, cause, ROUNDING)
+            found = _score_mistakes(kind, W, v, d_q, d_k).items()
+            mistakes = {told: _scores(query, key, wrong) for told, wrong in found}
+            mistakes["the softmax was taken: asked for are the scores"] = _softmax(right)
+            got.equals(f"{kind}: the scores are those of the table", right, mistakes, "", ROUNDING)
+            nothing = Trial(answer, **(given | {"query": 0 * query, "key": 0 * key}))
+            nothing.output("the scores").equals(
+                f"{kind}: a query and keys of zeros have the score 0",
+                0 * right,
+                cause="a bias was added; the paper's scores have none",
+                tolerance=ROUNDING,
+            )
+
+
+# 4.3
+
+
+def _parts(kind: str, T: int, S: int, d_q: int, d_k: int, A: int) -> dict[str, list[int]]:
+    """The products of a score: the sizes over which their multiplications run."""
+    parts = {
+        "dot": {"pairs": [T, S, d_q]},
+        "general": {"keys": [S, d_k, d_q], "pairs": [T, S, d_q]},
+        "concat": {"keys": [S, d_k, A], "queries": [T, d_q, A], "pairs": [T, S, A]},
+        "location": {"queries": [T, d_q, S]},
+    }
+    return parts[kind]
+
+
+def _special_counts(
+    kind: str, T: int, S: int, d_q: int, d_k: int, A: int, keys: int, queries: int, pairs: int
+) -> dict[str, int]:
+    """What is miscounted in one of the scores only."""
+    if kind == "general":
+        told = "W meets the queries here, once a step; W k can be made once a sentence"
+        return {
+            told: T * d_q * d_k + T * S * d_k,
+            "the projected keys have d_q numbers, so a pair costs d_q": keys + T * S * d_k,
+        }
+    if kind == "concat":
+        return {
+            "v is missing: each pair costs A more": keys + queries,
+            "[q; k] W was made anew for each pair": T * keys + S * queries + pairs,
+            "the tanh was counted": keys + queries + 2 * pairs,
+        }
+    if kind == "location":
+        return {
+            "a location score reads no key": queries + T * S * d_k,
+            "a query has d_q numbers, not d_k": T * d_k * S,
+            "W was taken with A columns: there are S": T * d_q * A,
+            "each number of q W costs d_q": T * S,
+        }
+    return {}
+
+
+def _count_mistakes(kind: str, T: int, S: int, *sizes: int) -> tuple[int, dict[str, int]]:
+    """The right count, and what comes out of common mistakes."""
+    count = {name: math.prod(part) for name, part in _parts(kind, T, S, *sizes).items()}
+    total = sum(count.values())
+    keys, queries, pairs = (count.get(name, 0) for name in ("keys", "queries", "pairs"))
+    anew = "the keys are projected anew at each step; they stay while a sentence is translated"
+    mistakes = _special_counts(kind, T, S, *sizes, keys, queries, pairs) | {
+        "additions were counted as well: a multiply-add is one": 2 * total,
+        anew: total + (T - 1) * keys,
+        "each query is projected anew for each key": total + (S - 1) * queries,
+        "the keys' projection is left out: once a sentence is not never": total - keys,
+        "the queries' projection is left out: it is needed once a step": queries and keys + pairs,
+        "the queries are projected once a sentence; each step has one of its own": (
+            keys + queries // T + pairs
+        ),
+        "it is the count for one query; there are T": keys + queries // T + pairs // T,
+        "the pairs are missing: each query meets each key": keys + queries,
+        "T and S changed places": sum(map(math.prod, _parts(kind, S, T, *sizes).values())),
+        "every exp of the softmax was counted": total + T * S,
+    }
+    return total, mistakes
+
+
+@exercise
+def count_multiplications(answer, draw):
+    sizes = [(3, 5, 4, 7, 6), (2, 3, 4, 4, 5), (1, 4, 3, 3, 2), (7, 5, 3, 6, 4)]
+    sizes += [tuple(map(int, draw.integers(2, 40, size=5))) for _ in range(3)]
+    for T, S, d_q, d_k, A in sizes:
+        for kind in ("dot", "location", "general", "concat"):
+            width = d_q if kind == "dot" else d_k
+            right, mistakes = _count_mistakes(kind, T, S, d_q, width, A)
+            got = Trial(answer, kind=kind, T=T, S=S, d_q=d_q, d_k=width, A=A).output("the count")
+            got.shape("() [one number]", ())
+            told = f"{kind}: every multiplication is counted, and none twice"
+            got.equals(told, right, mistakes, tolerance=1e-12)
+
+
+# 4.4
+
+
+def _said(
+    context: numpy.ndarray, state: numpy.ndarray, W_c: numpy.ndarray, mistake: str = ""
+) -> numpy.ndarray:
+    """tanh([c; s] W_c) as a sum of two parts; `mistake` names what is done wrong on purpose."""
+    size = context.shape[-1]
+    if mistake == "order":
+        context, state, size = state, context, state.shape[-1]
+    if mistake == "early":
+        context, state = np.tanh(context), np.tanh(state)
+    before = context @ W_c[:size] + state @ W_c[size:]
+    if mistake in ("no tanh", "early"):
+        return before
+    if mistake == "softmax":
+        return _softmax(before)
+    if mistake == "sigmoid":
+        return 0.5 + 0.5 * np.tanh(before / 2)
+    if mistake == "no context":
+        return np.tanh(state @ W_c[size:])
+    if mistake == "no state":
+        return np.tanh(context @ W_c[:size])
+    return np.tanh(before)
+
+
+SAID_MISTAKES = {
+    "no tanh": "the tanh is missing: a readout would only add up what context and state say",
+    "order": "the two are joined as [s; c]: the first rows of W_c belong to the context",
+    "early": "the tanh stands before W_c, where it squashes c and s one by one",
+    "softmax": "a softmax was taken; that comes later, after W_s, and over the vocabulary",
+    "sigmoid": "σ instead of tanh: h̃ lies between −1 and 1",
+    "no context": "the context is not in it",
+    "no state": "the state is not in it",
+}
+
+
+def _said_mistakes(
+    context: numpy.ndarray, state: numpy.ndarray, W_c: numpy.ndarray
+) -> dict[str, numpy.ndarray]:
+    return {told: _said(context, state, W_c, mistake) for mistake, told in SAID_MISTAKES.items()}
+
+
+def _said_backward(
+    dsaid: numpy.ndarray, context: numpy.ndarray, state: numpy.ndarray, W_c: numpy.ndarray
+) -> tuple[dict[str, numpy.ndarray], dict[str, dict[str, numpy.ndarray]]]:
+    """The gradients by finite differences, and those of common mistakes."""
+    given = {"context": context, "state": state, "W_c": W_c}
+
+    def loss(**changed: numpy.ndarray) -> float:
+        return float((dsaid * _said(**(given | changed))).sum())
+
+    right = {n: slope(lambda at, n=n: loss(**{n: at}), value) for n, value in given.items()}
+    said, before = _said(**given), _said(**given, mistake="no tanh")
+    slopes = {
+        "the slope of tanh is missing": 1 + 0 * said,
+        "the slope of tanh is 1 − tanh², the square is missing": 1 - said,
+        "the slope is 1 − h̃², of the squashed number, not of the sum before it": 1 - before**2,
+        "the slope of σ was taken; that of tanh is 1 − h̃²": said * (1 - said),
+        "the slope of tanh is 1 − h̃², not h̃²": said**2,
+    }
+    wrong: dict[str, dict[str, numpy.ndarray]] = {}
+    size = context.shape[-1]
+    joined = np.concatenate([context, state], axis=-1)
+    for told, slope_of_tanh in slopes.items():
+        d = dsaid * slope_of_tanh
+        both, product = d @ W_c.T, joined[..., :, None] * d[..., None, :]
+        wrong[told] = {"context": both[..., :size], "state": both[..., size:]}
+        wrong[told]["W_c"] = product.sum(axis=(0, 1))
+    d = dsaid * (1 - said**2)
+    product = joined[..., :, None] * d[..., None, :]
+    rows = len(context)
+    wrong["it is the mean over the batch; a gradient adds up"] = {"W_c": right["W_c"] / rows}
+    wrong["only the last step is in it"] = {"W_c": product[:, -1].sum(axis=0)}
+    wrong["only the first sentence is in it"] = {"W_c": product[0].sum(axis=0)}
+    wrong["dcontext and dstate changed places"] = {
+        "context": right["state"],
+        "state": right["context"],
+    }
+    return right, wrong
+
+
+@exercise
+def attentional_state(answer, draw):
+    small = (
+        np.array([[[1.0, 0.0]], [[0.0, 1.0]]]),
+        np.array([[[2.0, 1.0]], [[1.0, 1.0]]]),
+        np.array([[1.0, 0.0], [0.5, -1.0], [0.0, 0.5], [-0.5, 0.0]]),
+        np.array([[[1.0, 0.0]], [[1.0, 2.0]]]),
+    )
+    cases = [small]
+    for b, t, d_v, h in ((3, 2, 4, 3), (2, 4, 2, 3)):
+        sizes = (b, t, d_v), (b, t, h), (d_v + h, h), (b, t, h)
+        cases.append(tuple(draw.normal(size=size) for size in sizes))
+    for context, state, W_c, dsaid in cases:
+        right, wrong = _said_backward(dsaid, context, state, W_c)
+        names = {"context": "dcontext", "state": "dstate", "W_c": "dW_c"}
+        trial = Trial(answer, context=context, state=state, W_c=W_c, dattentional=dsaid)
+        said, *gradients = trial.outputs("attentional", *names.values())
+        said.shape("(B,T,H)", state.shape, {(*state.shape[:2], len(W_c)): "W_c is missing"})
+        mistakes = _said_mistakes(context, state, W_c)
+        said.equals("h̃ = tanh([c; s] W_c)", _said(context, state, W_c), mistakes, "", ROUNDING)
+        causes = {
+            (*state.shape[:2], len(W_c)): "the gradient of [c; s] is to be cut in two",
+            W_c.shape[::-1]: "it is turned round",
+            (len(state), *W_c.shape): "it is not added up over the batch",
+            state.shape: "it was cut at H; the context comes first, and has d_v numbers",
+        }
+        for name, output in zip(names, gradients, strict=True):
+            output.shape(f"of {name}", right[name].shape, causes)
+        for name, output in zip(names, gradients, strict=True):
+            mistakes = {told: each[name] for told, each in wrong.items() if name in each}
+            told = f"{names[name]} is the gradient (checked by finite differences)"
+            output.equals(told, right[name], mistakes, tolerance=1e-5)
+
+
+# 4.5
+
+
+class _Calls:
+    """`move`, `look` and `speak` that answer with fixed numbers and write down what they are
+    asked."""
+
+    def __init__(self, draw: numpy.random.Generator, b: int, d_v: int, h: int, s: int, vocab: int):
+        sizes = {"state": (b, h), "context": (b, d_v), "logits": (b, vocab)}
+        self.gives = {
+            name: np.round(draw.uniform(0.1, 0.9, size), 2) for name, size in sizes.items()
+        }
+        self.gives["weights"] = _softmax(draw.normal(size=(b, s)))
+        self.asked: list[tuple[str, list]] = []
+
+    def functions(self) -> dict[str, Callable]:
+        def move(x, state):
+            self.asked.append(("move", [np.array(x), np.array(state)]))
+            return self.gives["state"].copy()
+
+        def look(query):
+            self.asked.append(("look", [np.array(query)]))
+            return self.gives["context"].copy(), self.gives["weights"].copy()
+
+        def speak(attentional):
+            self.asked.append(("speak", [np.array(attentional)]))
+            return self.gives["logits"].copy()
+
+        return {"move": move, "look": look, "speak": speak}
+
+    @property
+    def order(self) -> str:
+        return " → ".join(name for name, _ in self.asked)
+
+
+def _why_order(calls: _Calls) -> str:
+    names = [name for name, _ in calls.asked]
+    for name in ("move", "look", "speak"):
+        if names.count(name) != 1:
+            return f"`{name}` is called {names.count(name)} times; a step calls it once"
+    if names.index("look") < names.index("move"):
+        return "it asks before it has moved, with a state that has not read the word: that is \
+Bahdanau's order"
+    return "the word is said before the look is over"
+
+
+def _joined(*parts: numpy.ndarray) -> numpy.ndarray:
+    return np.concatenate(parts, axis=1)
+
+
+@exercise
+def luong_step(answer, draw):
+    for b, e, d_v, h in ((1, 1, 1, 1), (2, 3, 3, 3), (3, 2, 5, 4)):
+        calls = _Calls(draw, b, d_v, h, 6, 7)
+        word, state, feed = (np.round(draw.uniform(-0.9, 0.9, (b, n)), 2) for n in (e, h, h))
+        W_c = np.round(draw.normal(size=(d_v + h, h)), 2)
+        new, context, logits, weights = map(
+            calls.gives.get, ("state", "context", "logits", "weights")
+        )
+        said, read = _said(context, new, W_c), _joined(word, feed)
+        unlike = _said_mistakes(context, new, W_c) | {
+            "W_c and the tanh are missing: state and context were only put side by side": _joined(
+                context, new
+            ),
+            "W_c is missing": np.tanh(_joined(context, new)),
+            "the context was mixed with the state *before* the move": _said(context, state, W_c),
+            "it is the context alone": context,
+            "it is the state alone": new,
+            "it is what `speak` said": logits,
+            "it is what was fed before: the new one goes to the next step": feed,
+        }
+        functions = calls.functions()
+        trial = Trial(answer, word=word, state=state, feed=feed, **functions, W_c=W_c)
+        got = trial.outputs("logits", "the state", "the attentional state", "weights")
+        order = "move → look → speak"
+        right = calls.order == order
+        trial.must("it moves, looks, speaks", right, order, calls.order, _why_order(calls))
+        (_, (x, moved)), (_, (query,)), (_, (spoken,)) = calls.asked
+        told = "`move` reads the word, then what was fed: [word; feed]"
+        Output(trial, "x", x).equals(
+            told,
+            read,
+            {
+                "nothing is fed: the step does not know what the last one found": word,
+                "the two are joined the other way round": _joined(feed, word),
+                "the state is fed, not the attentional state of the step before": _joined(
+                    word, state
+                ),
+                "the context is fed into the same step: that is Bahdanau's decoder": _joined(
+                    word, context
+                ),
+                "the word is missing": feed,
+            },
+            tolerance=ROUNDING,
+        )
+        told = "`move` goes on from the state before"
+        wrong = {"`feed` is not the state: it belongs to what is read": feed}
+        Output(trial, "state", moved).equals(told, state, wrong, "", ROUNDING)
+        Output(trial, "query", query).equals(
+            "`look` is asked with the state after the move",
+            new,
+            {
+                "the old state asks: it has not read the word": state,
+                "what was fed asks; the query is the state": feed,
+            },
+            tolerance=ROUNDING,
+        )
+        told = "`speak` is given h̃ = tanh([c; s] W_c)"
+        Output(trial, "h̃", spoken).equals(told, said, unlike, "", ROUNDING)
+        told = "the third result, for the next step's `feed`, is h̃"
+        got[2].equals(told, said, unlike, "", ROUNDING)
+        told, cause = "the first result is what `speak` said", "the results are in another order"
+        got[0].equals(told, logits, {}, cause, ROUNDING)
+        old = {"it is the state before the step": state}
+        got[1].equals("the second result is the new state", new, old, cause, ROUNDING)
+        got[3].equals("the fourth result is the weights", weights, {}, cause, ROUNDING)
+
+
+# 4.6
+
+
+class _Decoder:
+    """A recurrent layer and a look with numbers of their own. `first` shifts what the first look
+    finds."""
+
+    def __init__(self, draw: numpy.random.Generator, b: int, t: int, e: int, h: int, d_v: int):
+        self.sizes = b, e, h
+        self.W, self.U = draw.normal(size=(e + h, h)) / 2, draw.normal(size=(h, h)) / 2
+        self.W_q, self.values = draw.normal(size=(h, 6)), draw.normal(size=(b, 6, d_v))
+        self.words, self.state = draw.normal(size=(b, t, e)), draw.normal(size=(b, h))
+        self.W_c = draw.normal(size=(d_v + h, h))
+
+    def functions(self, first: float = 0.0) -> tuple[Callable, Callable, list[str]]:
+        calls: list[str] = []
+        b, e, h = self.sizes
+
+        def move(x, state):
+            calls.append("move")
+            cause = "x is [word; feed]; without feeding zeros are fed"
+            _needs("move", "x", "(B,E+H)", x, (b, e + h), cause if np.shape(x) == (b, e) else "")
+            _needs("move", "a state", "(B,H)", state, (b, h))
+            return np.tanh(np.asarray(x) @ self.W + np.asarray(state) @ self.U)
+
+        def look(query):
+            _needs("look", "a query", "(B,H)", query, (b, h))
+            weights = _softmax(np.asarray(query) @ self.W_q)
+            shift = 0.0 if "look" in calls else first
+            calls.append("look")
+            return np.einsum("bs,bsv->bv", weights, self.values) + shift, weights
+
+        return move, look, calls
+
+    def decode(
+        self, feeding: bool, mistake: str = "", first: float = 0.0
+    ) -> tuple[numpy.ndarray, numpy.ndarray]:
+        """h̃ (B,T,H) and weights (B,T,S), step by step; `mistake`: done wrong on purpose."""
+        move, look, _ = self.functions(first)
+        state, fed, said, seen = self.state, 0 * self.state, [], []
+        if mistake == "first fed":
+            fed = state
+        older = 0 * fed
+        for t in range(self.words.shape[1]):
+            read, before = [self.words[:, t], older if mistake == "late" else fed], state
+            both = _joined(*(read[::-1] if mistake == "turned" else read))
+            state = move(both, self.state if mistake == "no memory" else state)
+            context, weights = look(before if mistake == "asks before" else state)
+            new = _said(context, state, self.W_c, mistake)
+            said.append(new)
+            seen.append(weights)
+            older = fed
+            fed = {
+                "feeds state": state,
+                "feeds context": context if context.shape == new.shape else new,
+                "feeds the sum": _said(context, state, self.W_c, "no tanh"),
+                "never": 0 * new,
+            }.get(mistake, new)
+            fed = fed if feeding else 0 * fed
+        return np.stack(said, axis=1), np.stack(seen, axis=1)
+
+
+DECODE_MISTAKES = {
+    "no tanh": "the tanh of h̃ is missing",
+    "order": "[s; c] instead of [c; s]",
+    "never": "zeros are fed at every step: what a step has found goes nowhere",
+    "feeds state": "the state is fed; the recurrent layer knows that one already",
+    "feeds context": "the context is fed, not h̃",
+    "feeds the sum": "what is fed is the sum before the tanh",
+    "late": "what is fed is one step too old",
+    "first fed": "the first step is fed the first state; h̃_0 = 0",
+    "turned": "x is [word; feed], in this order",
+    "asks before": "the state before the move asks: Bahdanau's order",
+    "no memory": "each step starts from the first state again; hand on the new one",
+}
+
+
+def _fed_on(
+    trials: list[Trial], feeding: bool, expected: list[numpy.ndarray], found: dict[str, tuple]
+) -> None:
+    """Whether the last step depends on what the first look has found, as it should."""
+    got = [trial.outputs("attentional", "weights")[0].value for trial in trials]
+    last = [each[:, -1] for each in got]
+    moved = abs(last[0] - last[1]).max() > 0
+    named = (name for name, pair in found.items() if close(got[0], pair[0], ROUNDING))
+    if not feeding:
+        told = "without feeding the last step knows nothing of what the first look found"
+        cause = "`feeding` was not read, or what was found goes on by another way: feed zeros"
+        trials[1].must(told, not moved, last[0], last[1], cause)
+    elif abs(expected[0] - expected[1])[:, -1].max() > 1e-4:
+        told = "with feeding the last step depends on what the first look found"
+        cause = "what a step finds is not handed on: `feed` must be its h̃, step after step"
+        trials[1].must(told, moved, expected[1][:, -1], last[1], next(named, cause))
+
+
+@exercise
+def feed_and_decode(answer, draw):
+    for b, t, e, h, d_v in ((1, 2, 1, 1, 1), (2, 4, 3, 3, 3), (3, 5, 2, 4, 3)):
+        model = _Decoder(draw, b, t, e, h, d_v)
+        for feeding in (True, False):
+            said, weights = model.decode(feeding)
+            trials = []
+            for first in (0.0, 1.0):
+                move, look, calls = model.functions(first)
+                given = {"words": model.words, "state": model.state, "move": move, "look": look}
+                trials.append(Trial(answer, **given, W_c=model.W_c, feeding=feeding))
+            got_said, got_weights = trials[0].outputs("attentional", "weights")
+            axes = "the axes are T, B: put the steps along axis 1"
+            causes = {(t, b, h): axes, (b, h): "only the last step was returned"}
+            got_said.shape("(B,T,H)", said.shape, causes)
+            got_weights.shape("(B,T,S)", weights.shape, {(t, b, 6): axes})
+            asked, right = {n: calls.count(n) for n in ("move", "look")}, {"move": t, "look": t}
+            told = "each of the T steps moves once and looks once"
+            trials[1].must(told, asked == right, right, asked)
+            found = {told: model.decode(feeding, m) for m, told in DECODE_MISTAKES.items()}
+            _fed_on(trials, feeding, [said, model.decode(feeding, first=1.0)[0]], found)
+            told = "h̃ of each step" + (", fed to the next" if feeding else ", nothing fed")
+            mistakes = {name: pair[0] for name, pair in found.items()}
+            got_said.equals(told, said, mistakes, "", ROUNDING)
+            mistakes = {name: pair[1] for name, pair in found.items()}
+            got_weights.equals("the weights of each step", weights, mistakes, "", ROUNDING)
+
+
+# 4.7
+
+
+def _looks(
+    states: numpy.ndarray,
+    keys: numpy.ndarray,
+    mask: numpy.ndarray,
+    W_c: numpy.ndarray,
+    mistake: str = "",
+) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """h̃ and weights of each step, one sentence and one step after the other."""
+    b, t, _ = states.shape
+    weights = np.zeros((b, t, keys.shape[1]))
+    for row, step in np.ndindex(b, t):
+        real = mask[step if mistake == "mask along T" else row]
+        scores = np.array([sum(states[row, step] * key) for key in keys[row]])
+        if mistake == "scaled":
+            scores = scores / math.sqrt(keys.shape[-1])
+        if mistake == "inverted":
+            real = ~real
+        if mistake == "times":
+            weights[row, step] = _softmax(scores * real)
+        elif mistake == "after":
+            weights[row, step] = _softmax(scores) * real
+        elif mistake == "no mask":
+            weights[row, step] = _softmax(scores)
+        else:
+            weights[row, step] = _softmax(np.where(real, scores, -np.inf))
+    if mistake in ("steps", "batch"):
+        scores = np.where(mask[:, None], np.einsum("bth,bsh->bts", states, keys), -np.inf)
+        weights = _softmax(scores, {"steps": 1, "batch": 0}[mistake])
+    return _said(_weighted(weights, keys), states, W_c, mistake), weights
+
+
+LOOK_MISTAKES = {
+    "no mask": "the mask is not used: padding gets weight",
+    "inverted": "the mask was turned round: True means that a key may be looked at",
+    "times": "the scores were multiplied by the mask: 0 is a score like others, not −∞",
+    "after": "the weights were masked after the softmax, so a row sums to less than 1",
+    "mask along T": "the mask (B,S) lies along T: B and T are equal here, and it goes unnoticed",
+    "steps": "the softmax ran over the steps T, not over the keys",
+    "batch": "the softmax ran over the batch",
+    "scaled": "the scores were divided by √H: here they are dot products",
+    "no tanh": "the tanh of h̃ is missing",
+    "order": "[s; c] instead of [c; s]",
+    "no context": "the context is not in h̃",
+    "no state": "the state is not in h̃",
+}
+
+
+def _moves(words, state, W, U) -> tuple[Callable, list, numpy.ndarray]:
+    calls: list[int] = []
+
+    def bare(x, s):
+        return np.tanh(np.asarray(x) @ W + np.asarray(s) @ U)
+
+    def move(x, s):
+        calls.append(1)
+        _needs("move", "words", "(B,E)", x, (words.shape[0], words.shape[2]))
+        _needs("move", "a state", "(B,H)", s, state.shape)
+        return bare(x, s)
+
+    states = [state]
+    for t in range(words.shape[1]):
+        states.append(bare(words[:, t], states[-1]))
+    return move, calls, np.stack(states, axis=1)
+
+
+@exercise
+def all_at_once(answer, draw):
+    for b, t, s, e, h in ((2, 2, 3, 1, 1), (2, 4, 5, 3, 3), (3, 3, 4, 2, 5), (3, 5, 3, 2, 4)):
+        words, state = draw.normal(size=(b, t, e)), draw.normal(size=(b, h))
+        keys, W_c = draw.normal(size=(b, s, h)), draw.normal(size=(2 * h, h))
+        W, U = draw.normal(size=(e, h)), draw.normal(size=(h, h))
+        mask = np.arange(s) < np.array([s, *draw.integers(1, s, size=b - 1)])[:, None]
+        scale = 1e4 if (b, t) == (3, 5) else 1.0
+        keys = keys * scale
+        move, calls, states = _moves(words, state, W, U)
+        said, weights = _looks(states[:, 1:], keys, mask, W_c)
+        found = {
+            told: _looks(states[:, 1:], keys, mask, W_c, m)
+            for m, told in LOOK_MISTAKES.items()
+            if m != "mask along T" or b == t
+        }
+        found["the states before the moves look"] = _looks(states[:, :-1], keys, mask, W_c)
+        alone = np.stack([np.tanh(words[:, k] @ W + state @ U) for k in range(t)], axis=1)
+        found["every word starts from the first state; hand on the new one"] = _looks(
+            alone, keys, mask, W_c
+        )
+        given = {"words": words, "state": state, "move": move, "keys": keys, "mask": mask}
+        trial = Trial(answer, **given, W_c=W_c)
+        got_said, got_weights = trial.outputs("attentional", "weights")
+        told = "the recurrent layer takes T steps"
+        trial.must(told, len(calls) == t, t, len(calls), "one `move` a word, and no more")
+        name = "the mask (B,S) met scores (B,T,S): it needs an axis for T"
+        got_weights.shape("(B,T,S)", weights.shape, {(b, b, s): name, (b, s, t): "turned round"})
+        got_said.shape("(B,T,H)", said.shape, {(b, h): "only the last step was returned"})
+        for output, right in ((got_weights, weights), (got_said, said)):
+            cause = "exp of a large score; subtract each row's largest one first"
+            finite = bool(np.isfinite(output.value).all())
+            trial.must(f"{output.name} is finite", finite, right, output.value, cause)
+        mistakes = {told: pair[1] for told, pair in found.items()}
+        told = "the weights are those of the loop, one step after the other"
+        got_weights.equals(told, weights, mistakes, "", ROUNDING)
+        mistakes = {told: pair[0] for told, pair in found.items()}
+        told = "h̃ is that of the loop, one step after the other"
+        got_said.equals(told, said, mistakes, "", ROUNDING)
+
+
+# 4.8
+
+
+def _words(row: numpy.ndarray, eos: int) -> int:
+    return row.tolist().index(eos)
+
+
+def _map(weights: numpy.ndarray, n: int, m: int) -> numpy.ndarray:
+    """Entry (t, j): what target word t gives source word j, counted in reading order."""
+    return np.array([[weights[t, n - 1 - j] for j in range(n)] for t in range(m)]).reshape(m, n)
+
+
+def _map_causes(n: int, m: int, T: int, S: int) -> dict[tuple, str]:
+    causes = {
+        (T, S): "nothing is cut: <eos> and padding are still there",
+        (m, S): "the padding of the source is still there",
+        (T, n): "the padding of the target is still there",
+        (m + 1, n + 1): "<eos> is a row and a column: it is no word",
+        (m + 1, n): "the row of <eos> is still there",
+        (m, n + 1): "the column of <eos> is still there",
+        (m - 1, n): "a target word is missing",
+        (m, n - 1): "a source word is missing",
+    }
+    if n != m:
+        causes[n, m] = "it is turned round: rows are target words, columns source words"
+    return causes
+
+
+@exercise
+def heat_map_matrix(answer, draw):
+    tiny = np.zeros((2, 3, 5))
+    tiny[0, :, :2] = [[0.9, 0.1], [0.5, 0.5], [0.3, 0.7]]
+    tiny[1, :, :4] = [[0.1, 0.2, 0.6, 0.1], [0.5, 0.1, 0.2, 0.2], [0.1, 0.1, 0.1, 0.7]]
+    source = np.array([[5, 2, 0, 0, 0], [6, 5, 7, 2, 0]])
+    cases = [(tiny, source, np.array([[8, 2, 0], [7, 9, 2]]), 2, 1)]
+    for eos, pad in ((2, 0), (1, 3)):
+        lengths, said = np.array([5, 3, 6, 3]), np.array([2, 3, 5, 4])
+        order = draw.permutation(4)
+        source, target = np.full((4, 8), pad), np.full((4, 7), pad)
+        for ids, sizes in ((source, lengths[order]), (target, said[order])):
+            for row, size in zip(ids, sizes, strict=True):
+                row[: size + 1] = [*draw.integers(4, 20, size=size), eos]
+        weights = draw.random(size=(4, 7, 8)) * (np.arange(8) <= lengths[order][:, None])[:, None]
+        weights /= weights.sum(axis=-1, keepdims=True)
+        cases += [(weights, source, target, eos, number) for number in range(4)]
+    for weights, source, target, eos, number in cases:
+        n, m = _words(source[number], eos), _words(target[number], eos)
+        here = weights[number]
+        right = _map(here, n, m)
+        trial = Trial(answer, weights=weights, source=source, target=target, number=number, eos=eos)
+        got = trial.output("the map")
+        got.shape(f"({m} target words, {n} source words)", (m, n), _map_causes(n, m, *here.shape))
+        rows = right.sum(axis=1, keepdims=True)
+        mistakes = {
+            "the columns stand in the order in which the encoder has read them, backwards": here[
+                :m, :n
+            ],
+            "the whole row was turned round, padding and all, and cut afterwards: the first \
+columns are padding": here[:m, ::-1][:, :n],
+            "<eos> was turned round with the words, and is the first column": (
+                here[:m, : n + 1][:, ::-1][:, :n]
+            ),
+            "<eos> was cut off at the wrong end: a word is gone, and <eos> still there": (
+                here[:m, 1 : n + 1][:, ::-1]
+            ),
+            "the rows are turned round, too: only the source was read backwards": right[::-1],
+            "the rows are turned round, the columns are not": here[:m, :n][::-1],
+            "the rows were made to sum to 1 again; what <eos> has got is left out, not shared": (
+                right / np.where(rows > 0, rows, 1)
+            ),
+            "the rows are one step late": _map(here[1:], n, m) if m < len(here) else right,
+            "every row is the last step's: a map keeps the weights of each step": (
+                np.broadcast_to(right[-1:], right.shape)
+            ),
+            "it is turned round: rows are target words, columns source words": right.T,
+            "the columns were sorted": -np.sort(-right, axis=1),
+        }
+        for other in range(len(weights)):
+            if other != number:
+                told = f"it is sentence {other}'s map; asked for is number {number}"
+                mistakes[told] = _map(weights[other], n, m)
+        told = "row t, column j: how much target word t looks at source word j, as you read it"
+        got.equals(told, right, mistakes, tolerance=ROUNDING)
+
+
+# 4.9
+
+
+def _places(query, length, W, v, mistake: str = "") -> numpy.ndarray:
+    """p_t of one sentence, (T,)."""
+    inner = query @ W if mistake == "no inner tanh" else np.tanh(query @ W)
+    raw = inner @ v
+    share = np.tanh(raw) if mistake == "tanh place" else 0.5 + 0.5 * np.tanh(raw / 2)
+    if mistake == "no sigma":
+        return length * raw
+    if mistake == "last place":
+        return (length - 1) * share
+    if mistake == "share":
+        return share
+    place = length * share
+    return np.round(place) if mistake == "rounded" else place
+
+
+def _local(
+    query: numpy.ndarray,
+    key: numpy.ndarray,
+    mask: numpy.ndarray,
+    W: numpy.ndarray,
+    v: numpy.ndarray,
+    D: float,
+    mistake: str = "",
+) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """p_t and weights, one place after the other; `mistake` names what is done wrong on purpose."""
+    width = key.shape[1]
+    lengths = mask.sum(axis=1)
+    if mistake == "padded":
+        lengths = np.full(len(key), width)
+    if mistake == "longest":
+        lengths = np.full(len(key), mask.sum(axis=1).max())
+    pairs = zip(query, lengths, strict=True)
+    places = np.array([_places(q, n, W, v, mistake) for q, n in pairs])
+    weights = np.zeros((*places.shape, width))
+    sigma = {"sigma": D, "root": math.sqrt(D / 2), "narrow": D / 4}.get(mistake, D / 2)
+    factor = {"no half": 1.0, "no square": 0.5}.get(mistake, 0.5)
+    for b, t in np.ndindex(places.shape):
+        off = np.arange(width) + (mistake == "from 1") - places[b, t]
+        inside = mask[b] & (abs(off) < D if mistake == "open" else abs(off) <= D)
+        if mistake == "pads":
+            inside = abs(off) <= D
+        if mistake == "half":
+            inside = mask[b] & (abs(off) <= D / 2)
+        scores = np.array([sum(query[b, t] * k) for k in key[b]])
+        seen = mask[b] if mistake in ("whole", "no window") else inside
+        shares = _softmax(np.where(seen, scores, -np.inf))
+        power = abs(off) if mistake == "no square" else off**2
+        bell = np.exp(-factor * power / (sigma if mistake == "width" else sigma**2))
+        if mistake == "no bell":
+            bell = 1 + 0 * bell
+        if mistake == "normal":
+            bell = bell / (sigma * math.sqrt(2 * math.pi))
+        row = shares * bell if mistake == "no window" else shares * bell * inside
+        if mistake == "in scores":
+            row = _softmax(np.where(inside, scores * bell, -np.inf))
+        if mistake == "renormalised":
+            row = row / row.sum() if row.sum() > 0 else row
+        weights[b, t] = row
+    return places, weights
+
+
+PLACE_MISTAKES = {
+    "padded": "p comes from the width of the batch: padding moves it. Count the real words",
+    "longest": "p comes from the longest sentence of the batch; each has a length of its own",
+    "rounded": "p was rounded; it is no whole number",
+    "no inner tanh": "the tanh around q W is missing",
+    "no sigma": "σ is missing: p must lie between 0 and the length",
+    "tanh place": "a tanh was taken instead of σ: it lets p be negative",
+    "last place": "L − 1 instead of L",
+    "share": "it is the share σ(…), not yet multiplied by the length",
+}
+WINDOW_MISTAKES = {
+    "renormalised": "the row was made to sum to 1 again; the distance of the words is to be seen",
+    "no bell": "the bell is missing, there is a window only: the place would never be learned",
+    "sigma": "σ is D/2, not D",
+    "narrow": "σ is D/2, not D/4",
+    "root": "D/2 was taken for the variance; it is σ",
+    "width": "the bell's exponent is divided by 2σ², the square is missing",
+    "no half": "the bell's exponent is divided by 2σ², the 2 is missing",
+    "no square": "the bell is of (j − p)², the square is missing",
+    "normal": "the bell was divided by σ√(2π); its height is 1, it is no density",
+    "whole": "the softmax ran over the whole sentence and the window cut afterwards; it runs \
+within the window",
+    "no window": "there is no window: words further away than D get 0",
+    "open": "a word at the distance D belongs to the window: ≤, not <",
+    "half": "the window reaches D to each side, not D/2",
+    "pads": "padding within the window gets weight",
+    "from 1": "places count from 0",
+    "in scores": "the bell multiplies the weights, not the scores",
+}
+
+
+@exercise
+def local_p(answer, draw):
+    steps = np.log(2) * np.ones((2, 1, 2))
+    small = np.array(
+        [[[0.0, 0], [1, 0], [1, 1], [0, 0], [9, 9]], [[1, 1], [0, 0], [1, 0], [1, 1], [9, 9]]]
+    )
+    cases = [
+        (steps, small, np.array([3, 4]), np.array([[1.0], [0.0]]), [-5 / 3 * math.log(5)], 1.0),
+        (steps, small, np.array([2, 4]), np.array([[1.0], [0.0]]), [0.0], 1.0),
+        (steps, small, np.array([3, 4]), np.array([[1.0], [0.0]]), [9.0], 0.5),
+    ]
+    for b, t, s, d, A, D in ((3, 2, 9, 4, 3, 2.0), (2, 4, 12, 3, 5, 3.0), (2, 3, 7, 3, 4, 4.0)):
+        query, key, W, v = (draw.normal(size=x) for x in ((b, t, d), (b, s, d), (d, A), (A,)))
+        lengths = np.array([s - 3, s - 1, s][:b])
+        cases.append((query, key, lengths, W, v, D))
+    for query, key, lengths, W, v, D in cases:
+        mask, v = np.arange(key.shape[1]) < lengths[:, None], np.array(v)
+        given = {"query": query, "key": key, "mask": mask, "W": W, "v": v, "D": D}
+        places, weights = _local(**given)
+        trial = Trial(answer, **given)
+        got_places, got_weights = trial.outputs("places", "weights")
+        got_places.shape("(B,T)", places.shape, {weights.shape: "places and weights changed"})
+        got_weights.shape("(B,T,S)", weights.shape)
+        mistakes = {told: _local(**given, mistake=m)[0] for m, told in PLACE_MISTAKES.items()}
+        told = "p = L · σ(v · tanh(q W)), L the real length"
+        got_places.equals(told, places, mistakes, "", ROUNDING)
+        empty = ~weights.any(axis=-1)
+        finite = bool(np.isfinite(got_weights.value).all())
+        cause = "a window without any real word: softmax of nothing is NaN; its row is zeros"
+        trial.must("the weights are finite", finite, weights, got_weights.value, cause)
+        every = PLACE_MISTAKES | WINDOW_MISTAKES
+        mistakes = {told: _local(**given, mistake=m)[1] for m, told in every.items()}
+        told = "the weights are softmax within the window, times the bell"
+        told = "a window without any real word gives zeros" if empty.any() else told
+        got_weights.equals(told, weights, mistakes, "", ROUNDING)
