@@ -71,45 +71,46 @@ matrices (S,H): every sentence reads every other one's states, and B = 1 hides i
     return causes
 
 
-@exercise
-def luong_context(answer, draw):
-    cases = [
-        (
-            np.array([[0.25, 0.75, 0.0], [1.0, 0.0, 0.0]]),
-            np.array([[[4.0, 0.0], [0.0, 4.0], [9.0, 9.0]], [[1.0, 2.0], [5.0, 6.0], [9.0, 8.0]]]),
-        )
-    ]
+def _context_cases(draw: numpy.random.Generator) -> list[tuple]:
+    first = np.array([[4.0, 0.0], [0.0, 4.0], [9.0, 9.0]])
+    second = np.array([[1.0, 2.0], [5.0, 6.0], [9.0, 8.0]])
+    cases = [(np.array([[0.25, 0.75, 0.0], [1.0, 0.0, 0.0]]), np.stack([first, second]))]
     sizes = [(3, 5, 4), (1, 5, 4), (2, 4, 4), (4, 4, 3), (2, 3, 5, 4), (1, 1, 5, 4), (1, 3, 5, 4)]
     for b, *t, s, h in [*sizes, (3, 1, 5, 4), (4, 4, 4, 4)]:
         cases.append((_softmax(draw.normal(size=(b, *t, s))), draw.normal(size=(b, s, h))))
-    for weights, states in cases:
-        context = _weighted(weights, states)
+    return cases
+
+
+def _context_mistakes(weights: numpy.ndarray, states: numpy.ndarray) -> dict[str, numpy.ndarray]:
+    places, even = states.shape[1], 0 * weights + 1
+    largest = 1.0 * (weights == weights.max(axis=-1, keepdims=True))
+    first = np.broadcast_to(states[:1], states.shape)
+    mistakes = {
+        "all sentences read the states of the first one": _weighted(weights, first),
+        "sentences read each other's states": _weighted(weights, states[::-1]),
+        "the states were added without their weights": _weighted(even, states),
+        "it is the mean of the states, without the weights": _weighted(even / places, states),
+        "only the state with the largest weight was taken": _weighted(largest, states),
+        "it was divided by S: the weights share out the whole already": (
+            _weighted(weights / places, states)
+        ),
+    }
+    if weights.ndim == 3 and weights.shape[1] == places:
+        told = "the weights are turned round, T and S changed places"
+        mistakes[told] = _weighted(weights.swapaxes(1, 2), states)
+    if weights.ndim == 2 and places == states.shape[2]:
+        told = "the weights lie along H; S and H are equal here, and it goes unnoticed"
+        mistakes[told] = (weights[:, None, :] * states).sum(axis=1)
+    return mistakes
+
+
+@exercise
+def luong_context(answer, draw):
+    for weights, states in _context_cases(draw):
+        context, mistakes = _weighted(weights, states), _context_mistakes(weights, states)
         got = Trial(answer, weights=weights, states=states).output("the context")
         axes = "(B,H)" if weights.ndim == 2 else "(B,T,H)"
         got.shape(axes, context.shape, _context_causes(weights, states))
-        first = np.broadcast_to(states[:1], states.shape)
-        mistakes = {
-            "all sentences read the states of the first one": _weighted(weights, first),
-            "sentences read each other's states": _weighted(weights, states[::-1]),
-            "the states were added without their weights": _weighted(weights * 0 + 1, states),
-            "it is the mean of the states; where are the weights?": _weighted(
-                weights * 0 + 1 / states.shape[1], states
-            ),
-            "only the state with the largest weight was taken": _weighted(
-                1.0 * (weights == weights.max(axis=-1, keepdims=True)), states
-            ),
-            "it was divided by S: the weights share out the whole already": (
-                context / states.shape[1]
-            ),
-        }
-        if weights.ndim == 3 and weights.shape[1] == weights.shape[2]:
-            turned = weights.swapaxes(1, 2)
-            mistakes["the weights are turned round, T and S changed places"] = _weighted(
-                turned, states
-            )
-        if weights.ndim == 2 and states.shape[1] == states.shape[2]:
-            name = "the weights lie along H; S and H are equal here, and it goes unnoticed"
-            mistakes[name] = (weights[:, None, :] * states).sum(axis=1)
         told = "each sentence's context is the weighted sum of its own states"
         got.equals(told, context, mistakes, "rows of the batch mix", ROUNDING)
 
@@ -207,38 +208,39 @@ def _score_cases(draw: numpy.random.Generator, kind: str) -> list[tuple]:
     return cases
 
 
+def _score_causes(b: int, t: int, s: int, places: int) -> dict[tuple, str]:
+    return {
+        (b, t, places): "W knows more places than there are keys: take the first S of them",
+        (b, s, t): "rows are queries, columns are keys: it is turned round",
+        (b, t): "the sum ran over the keys, too",
+        (b, s): "one score for each key and each query: the axis T is missing",
+    }
+
+
 @exercise
 def luong_score(answer, draw):
-    for kind in ("dot", "general", "location", "concat"):
-        for query, key, W, v in _score_cases(draw, kind):
-            given = {"query": query, "key": key, "kind": kind, "W": W, "v": v}
-            right = _scores(query, key, _pair(kind, W, v))
-            (b, t, s), d_q, d_k = right.shape, query.shape[-1], key.shape[-1]
-            got = Trial(answer, **given).output("the scores")
-            causes = {
-                (b, s, t): "rows are queries, columns are keys: it is turned round",
-                (b, t): "the sum ran over the keys, too",
-                (b, s): "one score for each key and each query: the axis T is missing",
-            }
-            if kind == "location":
-                causes[b, t, W.shape[1]] = "W knows more places than there are keys: take the \
-first S of them"
-            got.shape("(B,T,S)", right.shape, causes)
-            if kind == "location":
-                other = Trial(answer, **(given | {"key": key[::-1] + 1})).output("the scores")
-                told, cause = "location: other keys change nothing", "a location score reads no key"
-                other.equals(told, got.value, {}, cause, ROUNDING)
-            found = _score_mistakes(kind, W, v, d_q, d_k).items()
-            mistakes = {told: _scores(query, key, wrong) for told, wrong in found}
-            mistakes["the softmax was taken: asked for are the scores"] = _softmax(right)
-            got.equals(f"{kind}: the scores are those of the table", right, mistakes, "", ROUNDING)
-            nothing = Trial(answer, **(given | {"query": 0 * query, "key": 0 * key}))
-            nothing.output("the scores").equals(
-                f"{kind}: a query and keys of zeros have the score 0",
-                0 * right,
-                cause="a bias was added; the paper's scores have none",
-                tolerance=ROUNDING,
-            )
+    kinds = ("dot", "general", "location", "concat")
+    for kind, (query, key, W, v) in ((k, case) for k in kinds for case in _score_cases(draw, k)):
+        given = {"query": query, "key": key, "kind": kind, "W": W, "v": v}
+        right = _scores(query, key, _pair(kind, W, v))
+        got = Trial(answer, **given).output()
+        places = W.shape[1] if kind == "location" else -1
+        got.shape("(B,T,S)", right.shape, _score_causes(*right.shape, places))
+        if kind == "location":
+            other = Trial(answer, **(given | {"key": key[::-1] + 1})).output()
+            told, cause = "location: other keys change nothing", "a location score reads no key"
+            other.equals(told, got.value, {}, cause, ROUNDING)
+        nothing = Trial(answer, **(given | {"query": 0 * query, "key": 0 * key})).output()
+        bias = (
+            ""
+            if close(nothing.value, 0 * right, ROUNDING)
+            else ("a bias was added: a query and keys of zeros have the score 0 in all four")
+        )
+        found = _score_mistakes(kind, W, v, query.shape[-1], key.shape[-1]).items()
+        mistakes = {told: _scores(query, key, wrong) for told, wrong in found}
+        mistakes["the softmax was taken: asked for are the scores"] = _softmax(right)
+        told = f"{kind}: the scores are those of the table"
+        got.equals(told, right, mistakes, bias, ROUNDING)
 
 
 # 4.3
@@ -484,27 +486,40 @@ def _joined(*parts: numpy.ndarray) -> numpy.ndarray:
     return np.concatenate(parts, axis=1)
 
 
+def _read_mistakes(word, state, feed, context) -> dict[str, numpy.ndarray]:
+    return {
+        "nothing is fed: the step does not know what the last one found": word,
+        "the two are joined the other way round": _joined(feed, word),
+        "the state is fed, not the attentional state of the step before": _joined(word, state),
+        "the context is fed into the same step: that is Bahdanau's decoder": _joined(word, context),
+        "the word is missing": feed,
+    }
+
+
+def _step_mistakes(context, state, before, feed, logits, W_c) -> dict[str, numpy.ndarray]:
+    both = _joined(context, state)
+    return _said_mistakes(context, state, W_c) | {
+        "W_c and the tanh are missing: state and context were only put side by side": both,
+        "W_c is missing": np.tanh(both),
+        "the context was mixed with the state *before* the move": _said(context, before, W_c),
+        "it is the context alone": context,
+        "it is the state alone": state,
+        "it is what `speak` said": logits,
+        "it is what was fed before: the new one goes to the next step": feed,
+    }
+
+
 @exercise
 def luong_step(answer, draw):
     for b, e, d_v, h in ((1, 1, 1, 1), (2, 3, 3, 3), (3, 2, 5, 4)):
         calls = _Calls(draw, b, d_v, h, 6, 7)
         word, state, feed = (np.round(draw.uniform(-0.9, 0.9, (b, n)), 2) for n in (e, h, h))
         W_c = np.round(draw.normal(size=(d_v + h, h)), 2)
-        new, context, logits, weights = map(
-            calls.gives.get, ("state", "context", "logits", "weights")
+        new, context, logits, weights = calls.gives.values()
+        said, unlike = (
+            _said(context, new, W_c),
+            _step_mistakes(context, new, state, feed, logits, W_c),
         )
-        said, read = _said(context, new, W_c), _joined(word, feed)
-        unlike = _said_mistakes(context, new, W_c) | {
-            "W_c and the tanh are missing: state and context were only put side by side": _joined(
-                context, new
-            ),
-            "W_c is missing": np.tanh(_joined(context, new)),
-            "the context was mixed with the state *before* the move": _said(context, state, W_c),
-            "it is the context alone": context,
-            "it is the state alone": new,
-            "it is what `speak` said": logits,
-            "it is what was fed before: the new one goes to the next step": feed,
-        }
         functions = calls.functions()
         trial = Trial(answer, word=word, state=state, feed=feed, **functions, W_c=W_c)
         got = trial.outputs("logits", "the state", "the attentional state", "weights")
@@ -512,44 +527,25 @@ def luong_step(answer, draw):
         right = calls.order == order
         trial.must("it moves, looks, speaks", right, order, calls.order, _why_order(calls))
         (_, (x, moved)), (_, (query,)), (_, (spoken,)) = calls.asked
-        told = "`move` reads the word, then what was fed: [word; feed]"
-        Output(trial, "x", x).equals(
-            told,
-            read,
-            {
-                "nothing is fed: the step does not know what the last one found": word,
-                "the two are joined the other way round": _joined(feed, word),
-                "the state is fed, not the attentional state of the step before": _joined(
-                    word, state
-                ),
-                "the context is fed into the same step: that is Bahdanau's decoder": _joined(
-                    word, context
-                ),
-                "the word is missing": feed,
-            },
-            tolerance=ROUNDING,
-        )
-        told = "`move` goes on from the state before"
-        wrong = {"`feed` is not the state: it belongs to what is read": feed}
-        Output(trial, "state", moved).equals(told, state, wrong, "", ROUNDING)
-        Output(trial, "query", query).equals(
-            "`look` is asked with the state after the move",
-            new,
-            {
-                "the old state asks: it has not read the word": state,
-                "what was fed asks; the query is the state": feed,
-            },
-            tolerance=ROUNDING,
-        )
-        told = "`speak` is given h̃ = tanh([c; s] W_c)"
-        Output(trial, "h̃", spoken).equals(told, said, unlike, "", ROUNDING)
-        told = "the third result, for the next step's `feed`, is h̃"
-        got[2].equals(told, said, unlike, "", ROUNDING)
-        told, cause = "the first result is what `speak` said", "the results are in another order"
-        got[0].equals(told, logits, {}, cause, ROUNDING)
         old = {"it is the state before the step": state}
-        got[1].equals("the second result is the new state", new, old, cause, ROUNDING)
-        got[3].equals("the fourth result is the weights", weights, {}, cause, ROUNDING)
+        asks = {
+            "the old state asks: it has not read the word": state,
+            "what was fed asks; the query is the state": feed,
+        }
+        starts = {"`feed` is not the state: it belongs to what is read": feed}
+        read, wrong = _joined(word, feed), _read_mistakes(word, state, feed, context)
+        third = "the third result, for the next step's `feed`, is h̃"
+        for told, value, expected, mistakes in (
+            ("`move` reads the word, then what was fed: [word; feed]", x, read, wrong),
+            ("`move` goes on from the state before", moved, state, starts),
+            ("`look` is asked with the state after the move", query, new, asks),
+            ("`speak` is given h̃ = tanh([c; s] W_c)", spoken, said, unlike),
+            (third, got[2].value, said, unlike),
+            ("the first result is what `speak` said", got[0].value, logits, {}),
+            ("the second result is the new state", got[1].value, new, old),
+            ("the fourth result is the weights", got[3].value, weights, {}),
+        ):
+            Output(trial, told, value).equals(told, expected, mistakes, "", ROUNDING)
 
 
 # 4.6
@@ -787,10 +783,6 @@ def all_at_once(answer, draw):
 # 4.8
 
 
-def _words(row: numpy.ndarray, eos: int) -> int:
-    return row.tolist().index(eos)
-
-
 def _map(weights: numpy.ndarray, n: int, m: int) -> numpy.ndarray:
     """Entry (t, j): what target word t gives source word j, counted in reading order."""
     return np.array([[weights[t, n - 1 - j] for j in range(n)] for t in range(m)]).reshape(m, n)
@@ -812,61 +804,70 @@ def _map_causes(n: int, m: int, T: int, S: int) -> dict[tuple, str]:
     return causes
 
 
-@exercise
-def heat_map_matrix(answer, draw):
+def _map_cases(draw: numpy.random.Generator) -> list[tuple]:
+    """weights, source, target, eos, number: a small batch, then larger ones with other ids."""
     tiny = np.zeros((2, 3, 5))
     tiny[0, :, :2] = [[0.9, 0.1], [0.5, 0.5], [0.3, 0.7]]
     tiny[1, :, :4] = [[0.1, 0.2, 0.6, 0.1], [0.5, 0.1, 0.2, 0.2], [0.1, 0.1, 0.1, 0.7]]
     source = np.array([[5, 2, 0, 0, 0], [6, 5, 7, 2, 0]])
     cases = [(tiny, source, np.array([[8, 2, 0], [7, 9, 2]]), 2, 1)]
     for eos, pad in ((2, 0), (1, 3)):
-        lengths, said = np.array([5, 3, 6, 3]), np.array([2, 3, 5, 4])
         order = draw.permutation(4)
+        lengths, said = np.array([5, 3, 6, 3])[order], np.array([2, 3, 5, 4])[order]
         source, target = np.full((4, 8), pad), np.full((4, 7), pad)
-        for ids, sizes in ((source, lengths[order]), (target, said[order])):
+        for ids, sizes in ((source, lengths), (target, said)):
             for row, size in zip(ids, sizes, strict=True):
                 row[: size + 1] = [*draw.integers(4, 20, size=size), eos]
-        weights = draw.random(size=(4, 7, 8)) * (np.arange(8) <= lengths[order][:, None])[:, None]
+        weights = draw.random(size=(4, 7, 8)) * (np.arange(8) <= lengths[:, None])[:, None]
         weights /= weights.sum(axis=-1, keepdims=True)
         cases += [(weights, source, target, eos, number) for number in range(4)]
-    for weights, source, target, eos, number in cases:
-        n, m = _words(source[number], eos), _words(target[number], eos)
+    return cases
+
+
+def _map_mistakes(here: numpy.ndarray, n: int, m: int) -> dict[str, numpy.ndarray]:
+    right = _map(here, n, m)
+    return {
+        "the columns stand in the order in which the encoder has read them, backwards": here[
+            :m, :n
+        ],
+        "the whole row was turned round, padding and all, and cut afterwards: the first columns \
+are padding": here[:m, ::-1][:, :n],
+        "<eos> was turned round with the words, and is the first column": (
+            here[:m, : n + 1][:, ::-1][:, :n]
+        ),
+        "<eos> was cut off at the wrong end: a word is gone, and <eos> still there": (
+            here[:m, 1 : n + 1][:, ::-1]
+        ),
+        "the rows are turned round, too: only the source was read backwards": right[::-1],
+        "the rows are turned round, the columns are not": here[:m, :n][::-1],
+        "the rows were made to sum to 1 again; what <eos> has got is left out, not shared": (
+            right / right.sum(axis=1, keepdims=True)
+        ),
+        "the rows are one step late": _map(here[1:], n, m) if m < len(here) else right,
+        "every row is the last step's: a map keeps the weights of each step": (
+            np.broadcast_to(right[-1:], right.shape)
+        ),
+        "it is turned round: rows are target words, columns source words": right.T,
+        "the columns were sorted": -np.sort(-right, axis=1),
+    }
+
+
+@exercise
+def heat_map_matrix(answer, draw):
+    for weights, source, target, eos, number in _map_cases(draw):
+        n, m = source[number].tolist().index(eos), target[number].tolist().index(eos)
         here = weights[number]
-        right = _map(here, n, m)
-        trial = Trial(answer, weights=weights, source=source, target=target, number=number, eos=eos)
-        got = trial.output("the map")
-        got.shape(f"({m} target words, {n} source words)", (m, n), _map_causes(n, m, *here.shape))
-        rows = right.sum(axis=1, keepdims=True)
-        mistakes = {
-            "the columns stand in the order in which the encoder has read them, backwards": here[
-                :m, :n
-            ],
-            "the whole row was turned round, padding and all, and cut afterwards: the first \
-columns are padding": here[:m, ::-1][:, :n],
-            "<eos> was turned round with the words, and is the first column": (
-                here[:m, : n + 1][:, ::-1][:, :n]
-            ),
-            "<eos> was cut off at the wrong end: a word is gone, and <eos> still there": (
-                here[:m, 1 : n + 1][:, ::-1]
-            ),
-            "the rows are turned round, too: only the source was read backwards": right[::-1],
-            "the rows are turned round, the columns are not": here[:m, :n][::-1],
-            "the rows were made to sum to 1 again; what <eos> has got is left out, not shared": (
-                right / np.where(rows > 0, rows, 1)
-            ),
-            "the rows are one step late": _map(here[1:], n, m) if m < len(here) else right,
-            "every row is the last step's: a map keeps the weights of each step": (
-                np.broadcast_to(right[-1:], right.shape)
-            ),
-            "it is turned round: rows are target words, columns source words": right.T,
-            "the columns were sorted": -np.sort(-right, axis=1),
-        }
-        for other in range(len(weights)):
+        given = {"weights": weights, "source": source, "target": target}
+        got = Trial(answer, **given, number=number, eos=eos).output("the map")
+        axes = f"({m} target words, {n} source words)"
+        got.shape(axes, (m, n), _map_causes(n, m, *here.shape))
+        mistakes = _map_mistakes(here, n, m)
+        for other, each in enumerate(weights):
             if other != number:
                 told = f"it is sentence {other}'s map; asked for is number {number}"
-                mistakes[told] = _map(weights[other], n, m)
+                mistakes[told] = _map(each, n, m)
         told = "row t, column j: how much target word t looks at source word j, as you read it"
-        got.equals(told, right, mistakes, tolerance=ROUNDING)
+        got.equals(told, _map(here, n, m), mistakes, tolerance=ROUNDING)
 
 
 # 4.9
@@ -964,23 +965,29 @@ within the window",
 }
 
 
-@exercise
-def local_p(answer, draw):
-    steps = np.log(2) * np.ones((2, 1, 2))
-    small = np.array(
-        [[[0.0, 0], [1, 0], [1, 1], [0, 0], [9, 9]], [[1, 1], [0, 0], [1, 0], [1, 1], [9, 9]]]
+def _local_cases(draw: numpy.random.Generator) -> list[tuple]:
+    """query, key, lengths, W, v, D: three by hand, then others."""
+    query, first = np.log(2) * np.ones((2, 1, 2)), np.array([[1.0], [0.0]])
+    alone, other = (
+        [(0, 0), (1, 0), (1, 1), (0, 0), (9, 9)],
+        [(1, 1), (0, 0), (1, 0), (1, 1), (9, 9)],
     )
+    key = np.array([alone, other], dtype=float)
     cases = [
-        (steps, small, np.array([3, 4]), np.array([[1.0], [0.0]]), [-5 / 3 * math.log(5)], 1.0),
-        (steps, small, np.array([2, 4]), np.array([[1.0], [0.0]]), [0.0], 1.0),
-        (steps, small, np.array([3, 4]), np.array([[1.0], [0.0]]), [9.0], 0.5),
+        (query, key, np.array([3, 4]), first, np.array([-5 / 3 * math.log(5)]), 1.0),
+        (query, key, np.array([2, 4]), first, np.array([0.0]), 1.0),  # words at the distance D
+        (query, key, np.array([3, 4]), first, np.array([9.0]), 0.5),  # nothing in the window
     ]
     for b, t, s, d, A, D in ((3, 2, 9, 4, 3, 2.0), (2, 4, 12, 3, 5, 3.0), (2, 3, 7, 3, 4, 4.0)):
         query, key, W, v = (draw.normal(size=x) for x in ((b, t, d), (b, s, d), (d, A), (A,)))
-        lengths = np.array([s - 3, s - 1, s][:b])
-        cases.append((query, key, lengths, W, v, D))
-    for query, key, lengths, W, v, D in cases:
-        mask, v = np.arange(key.shape[1]) < lengths[:, None], np.array(v)
+        cases.append((query, key, np.array([s - 3, s - 1, s][:b]), W, v, D))
+    return cases
+
+
+@exercise
+def local_p(answer, draw):
+    for query, key, lengths, W, v, D in _local_cases(draw):
+        mask = np.arange(key.shape[1]) < lengths[:, None]
         given = {"query": query, "key": key, "mask": mask, "W": W, "v": v, "D": D}
         places, weights = _local(**given)
         trial = Trial(answer, **given)
