@@ -87,6 +87,19 @@ def test_the_table_for_instructors_says_what_each_exercise_tests():
         assert re.fullmatch(r"\| \d\.\d+ (\| [^|]+ ){4}\| [^|]{12,200} \|", row), row
 
 
+@every_assignment
+def test_the_chapter_leads_to_each_exercise_once_by_its_name(name: str):
+    chapter = assignments.read(assignments.ROOT / "chapters" / f"{name}.ipynb")
+    links = re.findall(
+        rf"\[(\d\.\d+ · [^\]]+)\]\(\.\./exercises/book/{name}\.ipynb#[^)]+\) "
+        r"\((warm-up|core|challenge), (\d+) minutes\)",
+        "\n".join(cell.source for cell in chapter.cells),
+    )
+    statements = [cells["statement"][0].source for cells in exercises(SOURCES[name]).values()]
+    found = [assignments.STATEMENT.match(text) for text in statements]
+    assert sorted(links) == sorted((f"{f[1]} · {f[2]}", f[3].lower(), f[4]) for f in found)
+
+
 def test_each_check_belongs_to_one_exercise():
     assert sorted(EXERCISES) == sorted(ANSWERS)
     total = sum(len(exercises(notebook)) for notebook in SOURCES.values())
