@@ -65,13 +65,14 @@ def graded(
     for exercise in assignment.exercises.values():
         own = [pair for pair in results if pair[0].exercise == exercise.name]
         told = _exercise(exercise, own, exercise.name in answered, limits)
-        told["printed"] = shortened("".join(done.printed for _, done in own if done), left)
+        printed = "".join(done.printed for _, done in own if done)
+        told["printed"] = shortened(re.sub(r"(?m)^✓ \w+: passed\n", "", printed), left)
         mark["exercises"].append(told)
     mark["cells"] = [_other(step, done, left) for step, done in results if _odd(step, done)]
     mark["notes"] = _notes(submission, assignment, results)
     mark["points"] = sum(each["points"] for each in mark["exercises"])
     reasons = [f"{each['number']} {why}" for each in mark["exercises"] if (why := _why(each))]
-    mark["reason"] = "; ".join(mark["notes"] + reasons)
+    mark["reason"] = "; ".join(mark["notes"] + _suspicion(results) + reasons)
     mark["seconds"] = round(sum(done.seconds for _, done in results if done), 1)
     return mark
 
@@ -140,13 +141,17 @@ def _notes(submission: Submission, assignment: Assignment, results: Results) -> 
     if restored:
         names = ", ".join(list(restored)[:5]) + (" …" if len(restored) > 5 else "")
         notes.append(f"put back what the notebook had replaced: {names}")
-    code = "\n".join(step.source for step, _ in results if step.kind in ("own", "answer"))
-    if used := list(dict.fromkeys(SUSPICIOUS.findall(code))):
-        notes.append(f"look at the code, which uses {', '.join(used)}")
     for step, done in results:
         if done and done.killed and not step.exercise:
             notes.append(f"a cell outside the answers {done.message}")
     return list(dict.fromkeys(notes))
+
+
+def _suspicion(results: Results) -> list[str]:
+    """What only the instructor is told: code with which results could be forged."""
+    code = "\n".join(step.source for step, _ in results if step.kind in ("own", "answer"))
+    used = list(dict.fromkeys(SUSPICIOUS.findall(code)))
+    return [f"look at the code, which uses {', '.join(used)}"] if used else []
 
 
 def _odd(step: Step, done: Outcome | None) -> bool:
@@ -210,8 +215,12 @@ def _template() -> jinja2.Template:
 
 def feedback(student: str, marks: Sequence[Mark], hidden_messages: bool = True) -> str:
     """The page of one student."""
-    for check in (c for mark in marks for each in mark["exercises"] for c in each["checks"]):
-        check["shown"] = hidden_messages or not check["hidden"]
+    for each in (each for mark in marks for each in mark["exercises"]):
+        told = set()
+        for check in each["checks"]:
+            check["shown"] = hidden_messages or not check["hidden"]
+            check["again"] = check["message"] in told
+            told.add(check["message"])
     return _template().render(student=student, marks=marks)
 
 
