@@ -24,7 +24,7 @@ import grade_plan
 import grade_watch
 import grading_cases
 import pytest
-from grading_cases import FIRST, FULL, REST, answer, edited, solved
+from grading_cases import FIRST, FULL, REST, answer, code, edited, solved
 from nbformat import writes
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -208,6 +208,20 @@ def test_nothing_is_left_behind(all_cases: tuple[dict, Graded]):
         assert f"GRADE_RUN={mark}".encode() not in environment
 
 
+@pytest.mark.slow
+def test_a_submission_has_a_limit_as_a_whole(tmp_path: Path):
+    slow = "import time\ntime.sleep(1.5)"
+
+    def twice(cells: list) -> None:
+        for kind in ("check", "answer"):
+            cells.insert(grading_cases.place(solved(), kind) + (kind == "check"), code(slow))
+
+    folder = write(tmp_path / "in", slow=edited(twice))
+    row = graded(folder, "--seconds=2.5").rows["slow"]
+    assert row["points"] == str(FULL - REST) and row["1.1"] == row["points"]
+    assert "1.2 not tried: the submission took longer than 2.5 s" in row["reason"]
+
+
 def page(done: Graded, student: str) -> str:
     return (done.out / "feedback" / f"{student}.html").read_text(encoding="utf-8")
 
@@ -350,7 +364,9 @@ def test_too_large_and_locked_files_are_told(tmp_path: Path, monkeypatch: pytest
         (["in", "--assignment=9"], "There is no assignment '9'"),
         (["in", "--assignment=one"], "There is no assignment 'one'"),
         (["in", "--out=in/out"], "--out must not be inside"),
-        (["in", "--jobs=-1"], "--jobs must be 1 or more"),
+        (["damaged.zip"], "is damaged"),
+        (["in", "--jobs=-1"], "--jobs must be more than 0"),
+        (["in", "--memory-mb=0"], "--memory-mb must be more than 0"),
     ],
 )
 def test_mistaken_commands_are_told_in_words(
@@ -359,6 +375,9 @@ def test_mistaken_commands_are_told_in_words(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "file.txt").write_text("x")
+    grading_cases.write_moodle(tmp_path / "damaged.zip")
+    data = (tmp_path / "damaged.zip").read_bytes()
+    (tmp_path / "damaged.zip").write_bytes(data.replace(b"PK\x01\x02", b"PK\x09\x09"))
     write(tmp_path / "in", ada=writes(solved()))
     assert grade.main(words) != 0
     assert says in capsys.readouterr().err

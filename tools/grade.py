@@ -295,8 +295,9 @@ def main(words: Sequence[str]) -> int:
     try:
         if out == place or (place.is_dir() and out.is_relative_to(place)):
             raise GradeError("--out must not be inside the submissions.")
-        if options.jobs < 0:
-            raise GradeError("--jobs must be 1 or more.")
+        for name in ("jobs", *Limits._fields):
+            if getattr(options, name) < 0 or (name != "jobs" and not getattr(options, name)):
+                raise GradeError(f"--{name.replace('_', '-')} must be more than 0.")
         outcome_of(place, out, options)
     except (GradeError, FindError) as error:
         print(error, file=sys.stderr)

@@ -160,7 +160,12 @@ def _reader(path: Path) -> Callable[[int], bytes]:
 
 def _in_archive(place: Path) -> Iterator[_Entry]:
     """The entries of a platform's zip file, without the one folder that often holds them all."""
-    entries = list(_in_zip(zipfile.ZipFile(place)))
+    try:
+        entries = list(_in_zip(zipfile.ZipFile(place)))
+    except _Unreadable as error:
+        raise FindError(f"{str(place)!r}: {error}.") from None
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        raise FindError(f"The zip file {str(place)!r} is damaged.") from None
     tops = {entry.parts[0] for entry in entries}
     below = {entry.parts[1] for entry in entries if len(entry.parts) > 1}
     if len(tops) == 1 and len(below) > 1 and not MOODLE.fullmatch(min(tops)):

@@ -15,7 +15,7 @@ from typing import Any
 import jinja2
 from grade_find import Submission
 from grade_plan import MISSING, Assignment, Exercise, Step, answers, tampered
-from grade_run import Limits, Outcome
+from grade_run import Limits, Outcome, minutes
 
 PRINTED = 20_000  # characters of what a submission printed that its feedback keeps
 CODE = 20_000  # characters kept of one cell
@@ -90,7 +90,7 @@ def _exercise(exercise: Exercise, own: Results, answered: bool, limits: Limits) 
             passed = bool(done and done.passed) and not reason
             message = done.message if done and not reason else ""
             if done is None and not reason:
-                reason = f"not tried: the submission took longer than {limits.seconds:g} s"
+                reason = f"not tried: the submission took longer than {minutes(limits.seconds)}"
             checks.append(_checked(step, passed, message))
     raised = [
         f"The answer's cell stopped with an error.\n{done.message}"

@@ -27,14 +27,15 @@ from grade_watch import FILES, PROCESSES, files_in, memory, remove
 
 POLL = 0.05  # seconds between two looks at a worker
 START = 120  # seconds in which a worker must be ready
+FORGED = "sent a result of its own making"
 KEPT = 20_000  # bytes kept of what a cell prints
 
 
 class Limits(NamedTuple):
     """What a submission may use."""
 
-    cell_seconds: float = 30
-    seconds: float = 600
+    cell_seconds: float = 30.0
+    seconds: float = 600.0
     memory_mb: int = 2000
     output_mb: int = 10
     files_mb: int = 100
@@ -118,7 +119,7 @@ class Worker:
     def run(self, step: Step, left: float) -> Outcome:
         """Run one cell."""
         begin, seconds = time.monotonic(), min(self.limits.cell_seconds, left)
-        whole = f"the submission took longer than {_minutes(self.limits.seconds)}"
+        whole = f"the submission took longer than {minutes(self.limits.seconds)}"
         slow = f"took longer than {seconds:g} s" if left > self.limits.cell_seconds else whole
         try:
             told = self._ask({"kind": step.kind, "source": step.source}, seconds, slow)
@@ -126,6 +127,8 @@ class Worker:
             restored, killed = tuple(map(str, told["restored"])), False
         except _Killed as error:
             passed, message, restored, killed = False, str(error), (), True
+        except (KeyError, TypeError):
+            passed, message, restored, killed = False, FORGED, (), True
         spent = round(time.monotonic() - begin, 3)
         printed = self.printed.decode("utf-8", "replace") if step.kind != "hidden" else ""
         return Outcome(passed, message, restored, printed, spent, killed)
@@ -171,7 +174,7 @@ class Worker:
                     replies.append(told)
         for told in replies:
             if told.get("number", 1) != self.number or len(replies) > 1:
-                raise _Killed("sent a result of its own making")
+                raise _Killed(FORGED)
             return told
         return None
 
@@ -280,5 +283,6 @@ def _ending(code: int) -> str:
     return "ended the process (os._exit?)"
 
 
-def _minutes(seconds: float) -> str:
+def minutes(seconds: float) -> str:
+    """A time limit in words."""
     return f"{seconds / 60:g} minutes" if seconds >= 60 else f"{seconds:g} s"
