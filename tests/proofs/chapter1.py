@@ -70,7 +70,7 @@ def last_column_dropped(tokens, sos, eos, pad):
 
 
 # the whole row is framed and then shifted: the decoder reads <eos> in shorter rows
-@wrong("shift_targets", says="")
+@wrong("shift_targets", says="shorter rows read <eos>, too")
 def eos_is_read_too(tokens, sos, eos, pad):
     B, T = tokens.shape
     framed = np.full((B, T + 2), pad)
@@ -81,7 +81,7 @@ def eos_is_read_too(tokens, sos, eos, pad):
 
 
 # argmax finds no pad in a full row and says 0
-@wrong("shift_targets", says="")
+@wrong("shift_targets", says="in a full row it finds none")
 def first_pad_by_argmax(tokens, sos, eos, pad):
     B = len(tokens)
     out = np.c_[tokens, np.full(B, pad)]
@@ -90,7 +90,7 @@ def first_pad_by_argmax(tokens, sos, eos, pad):
 
 
 # <eos> one place too early: the last word is written over
-@wrong("shift_targets", says="")
+@wrong("shift_targets", says="one place too early")
 def last_word_overwritten(tokens, sos, eos, pad):
     B = len(tokens)
     out = np.c_[tokens, np.full(B, pad)]
@@ -99,7 +99,7 @@ def last_word_overwritten(tokens, sos, eos, pad):
 
 
 # the pad is taken to be 0
-@wrong("shift_targets", says="")
+@wrong("shift_targets", says="an id is written into the code")
 def pad_is_zero(tokens, sos, eos, pad):
     B = len(tokens)
     out = np.c_[tokens, np.zeros(B, dtype=int)]
@@ -108,7 +108,7 @@ def pad_is_zero(tokens, sos, eos, pad):
 
 
 # the ids of the example are written into the code
-@wrong("shift_targets", says="")
+@wrong("shift_targets", says="an id is written into the code")
 def ids_of_the_example(tokens, sos, eos, pad):
     B = len(tokens)
     out = np.c_[tokens, np.full(B, pad)]
@@ -117,21 +117,21 @@ def ids_of_the_example(tokens, sos, eos, pad):
 
 
 # the two arrays in the other order
-@wrong("shift_targets", says="")
+@wrong("shift_targets", says="the two were swapped")
 def the_two_swapped(tokens, sos, eos, pad):
     decoder_in, decoder_out = by_counting(tokens, sos, eos, pad)
     return decoder_out, decoder_in
 
 
 # no <eos> at all
-@wrong("shift_targets", says="")
+@wrong("shift_targets", says="no <eos>: the model")
 def without_eos(tokens, sos, eos, pad):
     B = len(tokens)
     return np.c_[np.full(B, sos), tokens], np.c_[tokens, np.full(B, pad)]
 
 
 # the length of the first row is used for all
-@wrong("shift_targets", says="")
+@wrong("shift_targets", says="first row's length was used")
 def length_of_the_first_row(tokens, sos, eos, pad):
     B = len(tokens)
     out = np.c_[tokens, np.full(B, pad)]
@@ -140,7 +140,7 @@ def length_of_the_first_row(tokens, sos, eos, pad):
 
 
 # the argument itself is changed
-@wrong("shift_targets", says="")
+@wrong("shift_targets", says="an assignment into tokens")
 def writes_into_tokens(tokens, sos, eos, pad):
     B = len(tokens)
     decoder_in = np.c_[np.full(B, sos), tokens]
@@ -155,7 +155,7 @@ def writes_into_tokens(tokens, sos, eos, pad):
 
 
 # <eos> wherever there is padding
-@wrong("shift_targets", says="")
+@wrong("shift_targets", says="every pad became <eos>")
 def eos_everywhere(tokens, sos, eos, pad):
     B = len(tokens)
     out = np.c_[tokens, np.full(B, pad)]
@@ -212,50 +212,50 @@ def _token_losses(logits, targets):
 
 
 # the pads are counted as tokens, with their loss
-@wrong("masked_cross_entropy", says="")
+@wrong("masked_cross_entropy", says="the pads are in the mean")
 def mean_over_everything(logits, targets, pad):
     return _token_losses(logits, targets).mean()
 
 
 # the sum sees the mask, the divisor does not
-@wrong("masked_cross_entropy", says="")
+@wrong("masked_cross_entropy", says="divided by all B·T places")
 def divisor_without_mask(logits, targets, pad):
     return (_token_losses(logits, targets) * (targets != pad)).mean()
 
 
 # every sentence counts the same
-@wrong("masked_cross_entropy", says="")
+@wrong("masked_cross_entropy", says="every sentence counts the same")
 def mean_of_sentence_means(logits, targets, pad):
     real = targets != pad
     return ((_token_losses(logits, targets) * real).sum(axis=1) / real.sum(axis=1)).mean()
 
 
 # a sum over the tokens of a sentence, a mean over the sentences
-@wrong("masked_cross_entropy", says="")
+@wrong("masked_cross_entropy", says="divided by the sentences, not by the tokens")
 def divided_by_sentences(logits, targets, pad):
     return (_token_losses(logits, targets) * (targets != pad)).sum() / len(targets)
 
 
 # no mean at all
-@wrong("masked_cross_entropy", says="")
+@wrong("masked_cross_entropy", says="it is the sum, not the mean")
 def sum_only(logits, targets, pad):
     return (_token_losses(logits, targets) * (targets != pad)).sum()
 
 
 # the minus is forgotten
-@wrong("masked_cross_entropy", says="")
+@wrong("masked_cross_entropy", says="the minus of −log p was forgotten")
 def sign_forgotten(logits, targets, pad):
     return -_token_losses(logits, targets)[targets != pad].mean()
 
 
 # the mask upside down
-@wrong("masked_cross_entropy", says="")
+@wrong("masked_cross_entropy", says="the mask is upside down")
 def only_the_pads(logits, targets, pad):
     return _token_losses(logits, targets)[targets == pad].mean()
 
 
 # exp of large logits is infinite
-@wrong("masked_cross_entropy", says="")
+@wrong("masked_cross_entropy", says="exp of a large logit is infinite")
 def no_largest_subtracted(logits, targets, pad):
     p = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     picked = np.take_along_axis(p, targets[..., None], axis=-1)[..., 0]
@@ -263,7 +263,7 @@ def no_largest_subtracted(logits, targets, pad):
 
 
 # a small number inside of the log: very wrong answers cost 27 at most
-@wrong("masked_cross_entropy", says="")
+@wrong("masked_cross_entropy", says="or p + 1e-9, caps the cost")
 def epsilon_inside_the_log(logits, targets, pad):
     p = np.exp(_log_softmax(logits))
     picked = np.take_along_axis(p, targets[..., None], axis=-1)[..., 0]
@@ -271,7 +271,7 @@ def epsilon_inside_the_log(logits, targets, pad):
 
 
 # softmax first, then the log: log 0 where p underflows
-@wrong("masked_cross_entropy", says="")
+@wrong("masked_cross_entropy", says="p is 0 in a float")
 def log_of_the_softmax(logits, targets, pad):
     p = np.exp(_log_softmax(logits))
     picked = np.take_along_axis(p, targets[..., None], axis=-1)[..., 0]
@@ -279,7 +279,7 @@ def log_of_the_softmax(logits, targets, pad):
 
 
 # one maximum for the whole batch: other tokens underflow
-@wrong("masked_cross_entropy", says="")
+@wrong("masked_cross_entropy", says="share one largest logit")
 def one_maximum_for_all(logits, targets, pad):
     shifted = logits - logits.max()
     log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
@@ -288,7 +288,7 @@ def one_maximum_for_all(logits, targets, pad):
 
 
 # the largest logit is subtracted inside of the exp only, and never added again
-@wrong("masked_cross_entropy", says="")
+@wrong("masked_cross_entropy", says="subtracted in one of two places")
 def maximum_not_given_back(logits, targets, pad):
     top = logits.max(axis=-1, keepdims=True)
     log_p = logits - np.log(np.exp(logits - top).sum(axis=-1, keepdims=True))
@@ -297,13 +297,13 @@ def maximum_not_given_back(logits, targets, pad):
 
 
 # the pad is taken to be 0
-@wrong("masked_cross_entropy", says="")
+@wrong("masked_cross_entropy", says="id of <pad> is written into the code")
 def loss_where_pad_is_zero(logits, targets, pad):
     return _token_losses(logits, targets)[targets != 0].mean()
 
 
 # softmax over the time steps
-@wrong("masked_cross_entropy", says="")
+@wrong("masked_cross_entropy", says="the softmax was taken over the time steps")
 def softmax_over_time(logits, targets, pad):
     log_p = _log_softmax(logits, axis=1)
     picked = np.take_along_axis(log_p, targets[..., None], axis=-1)[..., 0]
@@ -311,26 +311,26 @@ def softmax_over_time(logits, targets, pad):
 
 
 # bits
-@wrong("masked_cross_entropy", says="")
+@wrong("masked_cross_entropy", says="it is in bits, not nats")
 def in_bits(logits, targets, pad):
     return _token_losses(logits, targets)[targets != pad].mean() / np.log(2)
 
 
 # the logits are taken for log probabilities
-@wrong("masked_cross_entropy", says="")
+@wrong("masked_cross_entropy", says="there is no softmax")
 def no_softmax(logits, targets, pad):
     picked = np.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
     return -picked[targets != pad].mean()
 
 
 # the logits are taken for probabilities after a softmax, and softmaxed once more
-@wrong("masked_cross_entropy", says="")
+@wrong("masked_cross_entropy", says="the softmax was taken twice")
 def softmax_twice(logits, targets, pad):
     return _token_losses(np.exp(_log_softmax(logits)), targets)[targets != pad].mean()
 
 
 # pads' logits set to zero: they still cost log V
-@wrong("masked_cross_entropy", says="")
+@wrong("masked_cross_entropy", says="masked by zero logits instead of left out")
 def pads_made_even(logits, targets, pad):
     return _token_losses(logits * (targets != pad)[..., None], targets).mean()
 
@@ -381,13 +381,13 @@ def blanks_around_marks(sentence):
 
 
 # words are what lies between blanks
-@wrong("tokenize", says="")
+@wrong("tokenize", says="splitting at blanks is not enough")
 def split_at_blanks(sentence):
     return sentence.lower().split()
 
 
 # the much-copied cleaning step
-@wrong("tokenize", says="")
+@wrong("tokenize", says="marks were deleted: ,")
 def copied_cleaning(sentence):
     text = unicodedata.normalize("NFD", sentence.lower().strip())
     text = "".join(c for c in text if unicodedata.category(c) != "Mn")
@@ -396,158 +396,158 @@ def copied_cleaning(sentence):
 
 
 # accents removed, all else right
-@wrong("tokenize", says="")
+@wrong("tokenize", says="accents were removed or letters deleted: à")
 def accents_removed(sentence):
     text = unicodedata.normalize("NFD", sentence)
     return one_expression("".join(c for c in text if unicodedata.category(c) != "Mn"))
 
 
 # decomposed, and every accent becomes a mark
-@wrong("tokenize", says="")
+@wrong("tokenize", says="NFD takes accents off their letters")
 def accents_apart(sentence):
     return one_expression(unicodedata.normalize("NFD", sentence))
 
 
 # letters are a to z
-@wrong("tokenize", says="")
+@wrong("tokenize", says="a to z, or Latin-1, is not enough")
 def only_a_to_z(sentence):
     return re.findall(r"[a-z0-9]+(?:['-][a-z0-9]+)*|[^\w\s]", sentence.lower())
 
 
 # re.ASCII: letters with accents become marks
-@wrong("tokenize", says="")
+@wrong("tokenize", says="letters with accents were taken for marks")
 def accented_letters_are_marks(sentence):
     return re.findall(r"\w+(?:['-]\w+)*|[^\w\s]", sentence.lower(), flags=re.ASCII)
 
 
 # letters of Latin-1 only: œ, ł and all other alphabets are lost
-@wrong("tokenize", says="")
+@wrong("tokenize", says="a to z, or Latin-1, is not enough")
 def only_latin_1(sentence):
     return re.findall(r"[a-z0-9à-öø-ÿ]+(?:['-][a-z0-9à-öø-ÿ]+)*|[^\w\s]", sentence.lower())
 
 
 # digits are lost
-@wrong("tokenize", says="")
+@wrong("tokenize", says="digits were deleted")
 def digits_lost(sentence):
     return re.findall(r"[^\W\d]+(?:['-][^\W\d]+)*|[^\w\s]", sentence.lower())
 
 
 # every digit a token
-@wrong("tokenize", says="")
+@wrong("tokenize", says="a number was cut into its digits")
 def digits_one_by_one(sentence):
     return re.findall(r"[^\W\d]+(?:['-][^\W\d]+)*|\d|[^\w\s]", sentence.lower())
 
 
 # upper case stays
-@wrong("tokenize", says="")
+@wrong("tokenize", says="not changed to lower case")
 def upper_case_stays(sentence):
     return re.findall(r"\w+(?:['-]\w+)*|[^\w\s]", sentence)
 
 
 # casefold is not lower: ß becomes ss
-@wrong("tokenize", says="")
+@wrong("tokenize", says="casefold() is not lower()")
 def casefold(sentence):
     return one_expression(sentence.casefold())
 
 
 # the group captures: findall returns the group only
-@wrong("tokenize", says="")
+@wrong("tokenize", says="a group that captures: findall returns the group")
 def group_captures(sentence):
     return re.findall(r"\w+(['-]\w+)*|[^\w\s]", sentence.lower())
 
 
 # two groups: findall returns pairs
-@wrong("tokenize", says="")
+@wrong("tokenize", says="two groups that capture")
 def pairs_of_groups(sentence):
     return re.findall(r"(\w+(?:['-]\w+)*)|([^\w\s])", sentence.lower())
 
 
 # the apostrophe is a token of its own
-@wrong("tokenize", says="")
+@wrong("tokenize", says="an apostrophe between two letters cut the word")
 def apostrophe_apart(sentence):
     return re.findall(r"\w+|[^\w\s]", sentence.lower())
 
 
 # only one apostrophe or hyphen in a word: va-t-en falls apart
-@wrong("tokenize", says="")
+@wrong("tokenize", says="more than one apostrophe or hyphen")
 def one_joint_only(sentence):
     return re.findall(r"\w+(?:['-]\w+)?|[^\w\s]", sentence.lower())
 
 
 # apostrophe yes, hyphen no
-@wrong("tokenize", says="")
+@wrong("tokenize", says="a hyphen between two letters cut the word")
 def hyphen_forgotten(sentence):
     return re.findall(r"\w+(?:'\w+)*|[^\w\s]", sentence.lower())
 
 
 # hyphen yes, apostrophe no
-@wrong("tokenize", says="")
+@wrong("tokenize", says="an apostrophe between two letters cut the word")
 def apostrophe_forgotten(sentence):
     return re.findall(r"\w+(?:-\w+)*|[^\w\s]", sentence.lower())
 
 
 # quotation marks and dashes stick to the words
-@wrong("tokenize", says="")
+@wrong("tokenize", says="at the edge of a word an apostrophe or a hyphen is a mark")
 def joints_anywhere(sentence):
     return re.findall(r"[\w'-]+|[^\w\s'-]", sentence.lower())
 
 
 # marks in a row are one token
-@wrong("tokenize", says="")
+@wrong("tokenize", says="marks in a row were joined")
 def marks_together(sentence):
     return re.findall(r"\w+(?:['-]\w+)*|[^\w\s]+", sentence.lower())
 
 
 # the marks are lost
-@wrong("tokenize", says="")
+@wrong("tokenize", says="marks were deleted: !")
 def marks_lost(sentence):
     return re.findall(r"\w+(?:['-]\w+)*", sentence.lower())
 
 
 # a list of known marks: all others are lost
-@wrong("tokenize", says="")
+@wrong("tokenize", says="marks were deleted: ¿")
 def a_few_marks(sentence):
     return re.findall(r"\w+(?:['-]\w+)*|[.,!?]", sentence.lower())
 
 
 # known marks get a blank before them, the others stick
-@wrong("tokenize", says="")
+@wrong("tokenize", says="at the edge of a word an apostrophe or a hyphen is a mark")
 def blank_before_known_marks(sentence):
     return re.sub(r"([.,!?¿])", r" \1 ", sentence.lower()).split()
 
 
 # re.split leaves empty tokens
-@wrong("tokenize", says="")
+@wrong("tokenize", says="re.split with a group leaves None")
 def empty_tokens(sentence):
     return re.split(r"\s+|([^\w\s'-])", sentence.lower())
 
 
 # re.split at word ends leaves blanks as tokens
-@wrong("tokenize", says="")
+@wrong("tokenize", says="a blank or an empty string is left as a token")
 def blanks_are_tokens(sentence):
     return [t for t in re.split(r"([^\w'-])", sentence.lower()) if t]
 
 
 # a mark is anything but a word or a *space*: tabs and no-break spaces are tokens
-@wrong("tokenize", says="")
+@wrong("tokenize", says="a tab and a no-break space are blanks")
 def only_the_space_is_blank(sentence):
     return re.findall(r"\w+(?:['-]\w+)*|[^\w ]", sentence.lower())
 
 
 # one string instead of a list
-@wrong("tokenize", says="")
+@wrong("tokenize", says="one string; the tokens are wanted as a list")
 def one_string(sentence):
     return " ".join(one_expression(sentence))
 
 
 # every token once
-@wrong("tokenize", says="")
+@wrong("tokenize", says="a token that comes twice is there once")
 def every_token_once(sentence):
     return list(dict.fromkeys(one_expression(sentence)))
 
 
 # sos and eos are added
-@wrong("tokenize", says="")
+@wrong("tokenize", says="<sos> and <eos> are no tokens")
 def with_sos_and_eos(sentence):
     return ["<sos>", *one_expression(sentence), "<eos>"]
 
@@ -592,7 +592,7 @@ def encode_only_the_active(inputs, lengths, step, state):
 
 
 # the last column, pads read as well
-@wrong("encode", says="")
+@wrong("encode", says="the last column was taken, pads and all")
 def state_after_the_pads(inputs, lengths, step, state):
     for t in range(inputs.shape[1]):
         state = step(inputs[:, t], state)
@@ -600,7 +600,7 @@ def state_after_the_pads(inputs, lengths, step, state):
 
 
 # one pad is read
-@wrong("encode", says="")
+@wrong("encode", says="the first pad was read, too")
 def one_too_many(inputs, lengths, step, state):
     for t in range(inputs.shape[1]):
         state = np.where((t <= lengths)[:, None], step(inputs[:, t], state), state)
@@ -608,7 +608,7 @@ def one_too_many(inputs, lengths, step, state):
 
 
 # the last real token is not read
-@wrong("encode", says="")
+@wrong("encode", says="the last real token was not read")
 def one_too_few(inputs, lengths, step, state):
     for t in range(inputs.shape[1]):
         state = np.where((t < lengths - 1)[:, None], step(inputs[:, t], state), state)
@@ -616,7 +616,7 @@ def one_too_few(inputs, lengths, step, state):
 
 
 # the first state is not among those picked: length 0 wraps to the last column
-@wrong("encode", says="")
+@wrong("encode", says="index −1 is the last column")
 def length_zero_wraps(inputs, lengths, step, state):
     states = []
     for t in range(inputs.shape[1]):
@@ -626,19 +626,19 @@ def length_zero_wraps(inputs, lengths, step, state):
 
 
 # a row without tokens is read for one step
-@wrong("encode", says="")
+@wrong("encode", says="a row without tokens read one")
 def at_least_one_token(inputs, lengths, step, state):
     return encode_with_where(inputs, np.maximum(lengths, 1), step, state)
 
 
 # a row without tokens gets zeros, not its first state
-@wrong("encode", says="")
+@wrong("encode", says="a row without tokens became 0")
 def zeros_for_no_token(inputs, lengths, step, state):
     return encode_with_where(inputs, lengths, step, state) * (lengths > 0)[:, None]
 
 
 # ended rows are set to zero
-@wrong("encode", says="")
+@wrong("encode", says="ended rows became 0")
 def ended_rows_to_zero(inputs, lengths, step, state):
     for t in range(inputs.shape[1]):
         state = step(inputs[:, t], state) * (t < lengths)[:, None]
@@ -646,7 +646,7 @@ def ended_rows_to_zero(inputs, lengths, step, state):
 
 
 # zeros are put in place of the pads, and read
-@wrong("encode", says="")
+@wrong("encode", says="the pads became 0 and were read all the same")
 def pads_zeroed_and_read(inputs, lengths, step, state):
     for t in range(inputs.shape[1]):
         state = step(inputs[:, t] * (t < lengths)[:, None], state)
@@ -654,7 +654,7 @@ def pads_zeroed_and_read(inputs, lengths, step, state):
 
 
 # the choice upside down
-@wrong("encode", says="")
+@wrong("encode", says="new and old are swapped")
 def choice_upside_down(inputs, lengths, step, state):
     for t in range(inputs.shape[1]):
         state = np.where((t < lengths)[:, None], state, step(inputs[:, t], state))
@@ -662,13 +662,13 @@ def choice_upside_down(inputs, lengths, step, state):
 
 
 # starts from zeros
-@wrong("encode", says="")
+@wrong("encode", says="the first state was ignored")
 def starts_from_zeros(inputs, lengths, step, state):
     return encode_with_where(inputs, lengths, step, np.zeros_like(state))
 
 
 # every step starts from the first state
-@wrong("encode", says="")
+@wrong("encode", says="each step started from the first state")
 def state_not_handed_on(inputs, lengths, step, state):
     result = state
     for t in range(inputs.shape[1]):
@@ -677,7 +677,7 @@ def state_not_handed_on(inputs, lengths, step, state):
 
 
 # the whole batch stops with the shortest row
-@wrong("encode", says="")
+@wrong("encode", says="the shortest sentence's length")
 def stops_with_the_shortest(inputs, lengths, step, state):
     for t in range(min(lengths)):
         state = step(inputs[:, t], state)
@@ -685,7 +685,7 @@ def stops_with_the_shortest(inputs, lengths, step, state):
 
 
 # the whole batch goes on to the longest row
-@wrong("encode", says="")
+@wrong("encode", says="the longest sentence's length")
 def goes_on_to_the_longest(inputs, lengths, step, state):
     for t in range(max(lengths)):
         state = step(inputs[:, t], state)
@@ -693,7 +693,7 @@ def goes_on_to_the_longest(inputs, lengths, step, state):
 
 
 # the length of the first row is used for all
-@wrong("encode", says="")
+@wrong("encode", says="the first sentence's length")
 def first_length_for_all(inputs, lengths, step, state):
     for t in range(lengths[0]):
         state = step(inputs[:, t], state)
@@ -701,7 +701,7 @@ def first_length_for_all(inputs, lengths, step, state):
 
 
 # the argument itself is changed
-@wrong("encode", says="")
+@wrong("encode", says="an assignment into state")
 def writes_into_state(inputs, lengths, step, state):
     for t in range(inputs.shape[1]):
         active = lengths > t
@@ -710,7 +710,7 @@ def writes_into_state(inputs, lengths, step, state):
 
 
 # the condition has no second axis: it chooses columns, or does not fit
-@wrong("encode", says="")
+@wrong("encode", says="give it a second axis")
 def condition_without_axis(inputs, lengths, step, state):
     for t in range(inputs.shape[1]):
         state = np.where(t < lengths, step(inputs[:, t], state), state)
@@ -718,7 +718,7 @@ def condition_without_axis(inputs, lengths, step, state):
 
 
 # time first, as PyTorch has it
-@wrong("encode", says="")
+@wrong("encode", says="time is axis 1 of `inputs`")
 def time_is_the_first_axis(inputs, lengths, step, state):
     for t in range(inputs.shape[0]):
         state = np.where((t < lengths)[:, None], step(inputs[t], state), state)
@@ -726,7 +726,7 @@ def time_is_the_first_axis(inputs, lengths, step, state):
 
 
 # from right to left
-@wrong("encode", says="")
+@wrong("encode", says="read from right to left")
 def from_right_to_left(inputs, lengths, step, state):
     for t in reversed(range(inputs.shape[1])):
         state = np.where((t < lengths)[:, None], step(inputs[:, t], state), state)
@@ -734,7 +734,7 @@ def from_right_to_left(inputs, lengths, step, state):
 
 
 # the arguments of step in the other order
-@wrong("encode", says="")
+@wrong("encode", says="the two are swapped: first what is read")
 def step_arguments_swapped(inputs, lengths, step, state):
     for t in range(inputs.shape[1]):
         state = np.where((t < lengths)[:, None], step(state, inputs[:, t]), state)
@@ -742,7 +742,7 @@ def step_arguments_swapped(inputs, lengths, step, state):
 
 
 # all states instead of the last one of each row
-@wrong("encode", says="")
+@wrong("encode", says="the states of all steps")
 def all_the_states(inputs, lengths, step, state):
     states = []
     for t in range(inputs.shape[1]):
@@ -798,7 +798,7 @@ def decode_ended_rows_keep_eos(step, state, batch_size, sos, eos, max_length):
 
 
 # the end word is kept
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="<eos> was kept in the result")
 def eos_is_kept(step, state, batch_size, sos, eos, max_length):
     tokens = np.full(batch_size, sos)
     ended = np.zeros(batch_size, dtype=bool)
@@ -815,7 +815,35 @@ def eos_is_kept(step, state, batch_size, sos, eos, max_length):
 
 
 # the number 3 became eos, and nothing else
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="each row ends by itself; <eos> was kept, too")
+def only_the_id_mended(step, state, batch_size, sos, eos, max_length):
+    tokens = np.full(batch_size, sos)
+    result = []
+    for _ in range(max_length):
+        log_probs, state = step(state, tokens)
+        tokens = log_probs.argmax(axis=1)
+        result.append(tokens)
+        if (tokens == eos).any():
+            break
+    return [list(map(int, row)) for row in np.stack(result, axis=1)]
+
+
+# the number 3 became eos, any became all, and nothing else
+@wrong("greedy_decode", says="no row was ended by its <eos>")
+def any_became_all(step, state, batch_size, sos, eos, max_length):
+    tokens = np.full(batch_size, sos)
+    result = []
+    for _ in range(max_length):
+        log_probs, state = step(state, tokens)
+        tokens = log_probs.argmax(axis=1)
+        result.append(tokens)
+        if (tokens == eos).all():
+            break
+    return [list(map(int, row)) for row in np.stack(result, axis=1)]
+
+
+# the first row that ends stops the loop, before it is appended
+@wrong("greedy_decode", says="first row that ended has ended all")
 def stops_with_the_first_row_that_ends(step, state, batch_size, sos, eos, max_length):
     tokens = np.full(batch_size, sos)
     result = [[] for _ in range(batch_size)]
@@ -830,13 +858,13 @@ def stops_with_the_first_row_that_ends(step, state, batch_size, sos, eos, max_le
 
 
 # any became all, and nothing else: 3 is still the end
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="compare with `eos`")
 def three_is_still_the_end(step, state, batch_size, sos, eos, max_length):
     return decode_with_flags(step, state, batch_size, sos, 3, max_length)
 
 
 # all rows must say eos at the same step: a row that goes on talking holds up the others
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="waits until all say <eos> at the same step")
 def all_at_the_same_step(step, state, batch_size, sos, eos, max_length):
     tokens = np.full(batch_size, sos)
     said = []
@@ -851,7 +879,7 @@ def all_at_the_same_step(step, state, batch_size, sos, eos, max_length):
 
 
 # eos is filtered out, and what comes after it stays
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="words after <eos> were kept")
 def words_after_eos_stay(step, state, batch_size, sos, eos, max_length):
     tokens = np.full(batch_size, sos)
     ended = np.zeros(batch_size, dtype=bool)
@@ -867,7 +895,7 @@ def words_after_eos_stay(step, state, batch_size, sos, eos, max_length):
 
 
 # a row that has ended comes alive again
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="a row that has ended stays ended")
 def ended_rows_revive(step, state, batch_size, sos, eos, max_length):
     tokens = np.full(batch_size, sos)
     result = [[] for _ in range(batch_size)]
@@ -883,7 +911,7 @@ def ended_rows_revive(step, state, batch_size, sos, eos, max_length):
 
 
 # cut only at the end: step is called max_length times
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="nothing leaves the loop")
 def never_stops_early(step, state, batch_size, sos, eos, max_length):
     tokens = np.full(batch_size, sos)
     said = []
@@ -896,7 +924,7 @@ def never_stops_early(step, state, batch_size, sos, eos, max_length):
 
 
 # the look whether all have ended comes one step too late
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="comes after one more call")
 def one_step_too_many(step, state, batch_size, sos, eos, max_length):
     tokens = np.full(batch_size, sos)
     ended = np.zeros(batch_size, dtype=bool)
@@ -913,32 +941,32 @@ def one_step_too_many(step, state, batch_size, sos, eos, max_length):
 
 
 # sos is the first token of each row
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="<sos> was kept in the result")
 def sos_is_kept(step, state, batch_size, sos, eos, max_length):
     rows = decode_with_flags(step, state, batch_size, sos, eos, max_length)
     return [[sos, *row] for row in rows]
 
 
 # sos is counted: rows are one shorter than allowed
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="<sos> was counted")
 def sos_counts_as_a_word(step, state, batch_size, sos, eos, max_length):
     return decode_with_flags(step, state, batch_size, sos, eos, max_length - 1)
 
 
 # one word too many
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="one word too many")
 def longer_than_allowed(step, state, batch_size, sos, eos, max_length):
     return decode_with_flags(step, state, batch_size, sos, eos, max_length + 1)
 
 
 # no limit
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="max_length was not looked at")
 def limit_forgotten(step, state, batch_size, sos, eos, max_length):
     return decode_with_flags(step, state, batch_size, sos, eos, 200)
 
 
 # the decoder is told sos at every step
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="<sos> was fed at every step")
 def always_told_sos(step, state, batch_size, sos, eos, max_length):
     return decode_with_flags(
         lambda s, tokens: step(s, np.full(batch_size, sos)),
@@ -947,13 +975,13 @@ def always_told_sos(step, state, batch_size, sos, eos, max_length):
 
 
 # sos is taken to be 1
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="did not start with <sos>; its id is an argument")
 def sos_is_one(step, state, batch_size, sos, eos, max_length):
     return decode_with_flags(step, state, batch_size, 1, eos, max_length)
 
 
 # the state is not handed on
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="the new state was not kept")
 def decoder_state_not_handed_on(step, state, batch_size, sos, eos, max_length):
     tokens = np.full(batch_size, sos)
     ended = np.zeros(batch_size, dtype=bool)
@@ -970,7 +998,7 @@ def decoder_state_not_handed_on(step, state, batch_size, sos, eos, max_length):
 
 
 # only row 0 is asked whether it has ended
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="only the first row was asked")
 def only_row_0_ends(step, state, batch_size, sos, eos, max_length):
     tokens = np.full(batch_size, sos)
     result = [[] for _ in range(batch_size)]
@@ -985,7 +1013,7 @@ def only_row_0_ends(step, state, batch_size, sos, eos, max_length):
 
 
 # one list for all rows
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="all rows share one list")
 def one_list_for_all(step, state, batch_size, sos, eos, max_length):
     tokens = np.full(batch_size, sos)
     ended = np.zeros(batch_size, dtype=bool)
@@ -1002,7 +1030,7 @@ def one_list_for_all(step, state, batch_size, sos, eos, max_length):
 
 
 # steps first: (max_length, B) instead of B lists
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="the lists go over the steps")
 def lists_by_step(step, state, batch_size, sos, eos, max_length):
     rows = decode_with_flags(step, state, batch_size, sos, eos, max_length)
     longest = max(map(len, rows))
@@ -1010,7 +1038,7 @@ def lists_by_step(step, state, batch_size, sos, eos, max_length):
 
 
 # ended rows are filled up
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="filled up with <eos>")
 def filled_up_with_eos(step, state, batch_size, sos, eos, max_length):
     rows = decode_with_flags(step, state, batch_size, sos, eos, max_length)
     longest = max(map(len, rows))
@@ -1018,7 +1046,7 @@ def filled_up_with_eos(step, state, batch_size, sos, eos, max_length):
 
 
 # the least likely token
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="the least likely token was taken")
 def argmin(step, state, batch_size, sos, eos, max_length):
     def flipped(s, tokens):
         log_probs, s = step(s, tokens)
@@ -1028,7 +1056,7 @@ def argmin(step, state, batch_size, sos, eos, max_length):
 
 
 # ended rows are taken out of the batch, and the state is not
-@wrong("greedy_decode", says="")
+@wrong("greedy_decode", says="ended rows were taken out")
 def only_open_rows_are_told(step, state, batch_size, sos, eos, max_length):
     rows = list(range(batch_size))
     tokens = np.full(batch_size, sos)
@@ -1077,7 +1105,7 @@ def lstm_with_loops(x, h, c, W_x, W_h, b):
                 for d in range(H):
                     total += h[n, d] * W_h[d, column]
                 a.append(total)
-            i, f, o = (math.exp(a[k]) / (1 + math.exp(a[k])) for k in (0, 1, 3))
+            i, f, o = (0.5 * (1 + math.tanh(0.5 * a[k])) for k in (0, 1, 3))
             new_c[n, j] = f * c[n, j] + i * math.tanh(a[2])
             new_h[n, j] = o * math.tanh(new_c[n, j])
     return new_h, new_c
@@ -1103,8 +1131,16 @@ def lstm_one_matrix(x, h, c, W_x, W_h, b):
     return np.tanh(c_new) * o, c_new
 
 
+# np.split without its axis
+@wrong("lstm_step", says="np.split cuts the first axis")
+def split_along_the_batch(x, h, c, W_x, W_h, b):
+    i, f, g, o = np.split(x @ W_x + h @ W_h + b, 4)
+    c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
+    return _sigmoid(o) * np.tanh(c), c
+
+
 # the blocks in the order input, forget, output, candidate
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="in the order input, forget, output, candidate")
 def order_ifog(x, h, c, W_x, W_h, b):
     i, f, o, g = np.split(x @ W_x + h @ W_h + b, 4, axis=-1)
     c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
@@ -1112,7 +1148,7 @@ def order_ifog(x, h, c, W_x, W_h, b):
 
 
 # the blocks in the order forget, input, candidate, output
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="input gate and forget gate have changed places")
 def order_figo(x, h, c, W_x, W_h, b):
     f, i, g, o = np.split(x @ W_x + h @ W_h + b, 4, axis=-1)
     c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
@@ -1120,7 +1156,7 @@ def order_figo(x, h, c, W_x, W_h, b):
 
 
 # the gates take turns in the columns
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="columns were taken in turns")
 def columns_take_turns(x, h, c, W_x, W_h, b):
     a = (x @ W_x + h @ W_h + b).reshape(*c.shape, 4)
     i, f, g, o = (a[..., k] for k in range(4))
@@ -1129,7 +1165,7 @@ def columns_take_turns(x, h, c, W_x, W_h, b):
 
 
 # the candidate is squashed like a gate
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="candidate went through σ instead of tanh")
 def candidate_by_sigmoid(x, h, c, W_x, W_h, b):
     i, f, g, o = np.split(_sigmoid(x @ W_x + h @ W_h + b), 4, axis=-1)
     c = f * c + i * g
@@ -1137,7 +1173,7 @@ def candidate_by_sigmoid(x, h, c, W_x, W_h, b):
 
 
 # the candidate is not squashed
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="the candidate was not squashed")
 def candidate_not_squashed(x, h, c, W_x, W_h, b):
     i, f, g, o = np.split(x @ W_x + h @ W_h + b, 4, axis=-1)
     c = _sigmoid(f) * c + _sigmoid(i) * g
@@ -1145,7 +1181,7 @@ def candidate_not_squashed(x, h, c, W_x, W_h, b):
 
 
 # all four by tanh
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="gates went through tanh instead of σ")
 def gates_by_tanh(x, h, c, W_x, W_h, b):
     i, f, g, o = np.split(np.tanh(x @ W_x + h @ W_h + b), 4, axis=-1)
     c = f * c + i * g
@@ -1153,7 +1189,7 @@ def gates_by_tanh(x, h, c, W_x, W_h, b):
 
 
 # the gates are not squashed
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="the gates were not squashed")
 def gates_not_squashed(x, h, c, W_x, W_h, b):
     i, f, g, o = np.split(x @ W_x + h @ W_h + b, 4, axis=-1)
     c = f * c + i * np.tanh(g)
@@ -1161,14 +1197,14 @@ def gates_not_squashed(x, h, c, W_x, W_h, b):
 
 
 # the hidden state looks at the old cell
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="h' was made from the old cell")
 def h_of_the_old_cell(x, h, c, W_x, W_h, b):
     i, f, g, o = np.split(x @ W_x + h @ W_h + b, 4, axis=-1)
     return _sigmoid(o) * np.tanh(c), _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
 
 
 # no tanh on the way out
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="no tanh around the new cell")
 def h_without_tanh(x, h, c, W_x, W_h, b):
     i, f, g, o = np.split(x @ W_x + h @ W_h + b, 4, axis=-1)
     c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
@@ -1176,7 +1212,7 @@ def h_without_tanh(x, h, c, W_x, W_h, b):
 
 
 # the tanh of the cell is kept as the cell
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="tanh of the new cell was kept as the cell")
 def cell_is_squashed(x, h, c, W_x, W_h, b):
     i, f, g, o = np.split(x @ W_x + h @ W_h + b, 4, axis=-1)
     c = np.tanh(_sigmoid(f) * c + _sigmoid(i) * np.tanh(g))
@@ -1184,19 +1220,19 @@ def cell_is_squashed(x, h, c, W_x, W_h, b):
 
 
 # c before h
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="h comes first, then c")
 def c_before_h(x, h, c, W_x, W_h, b):
     return lstm_with_split(x, h, c, W_x, W_h, b)[::-1]
 
 
 # the bias is forgotten
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="the bias was left out")
 def bias_forgotten(x, h, c, W_x, W_h, b):
     return lstm_with_split(x, h, c, W_x, W_h, 0 * b)
 
 
 # 1 is added to the forget gate, as some libraries do
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="1 was added to the forget gate")
 def forget_bias_of_one(x, h, c, W_x, W_h, b):
     i, f, g, o = np.split(x @ W_x + h @ W_h + b, 4, axis=-1)
     c = _sigmoid(f + 1) * c + _sigmoid(i) * np.tanh(g)
@@ -1204,13 +1240,13 @@ def forget_bias_of_one(x, h, c, W_x, W_h, b):
 
 
 # two biases, as PyTorch has them
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="the bias was added twice")
 def bias_twice(x, h, c, W_x, W_h, b):
     return lstm_with_split(x, h, c, W_x, W_h, 2 * b)
 
 
 # the sign in the logistic function
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="σ is upside down")
 def sigmoid_upside_down(x, h, c, W_x, W_h, b):
     i, f, g, o = np.split(x @ W_x + h @ W_h + b, 4, axis=-1)
     c = _sigmoid(-f) * c + _sigmoid(-i) * np.tanh(g)
@@ -1218,7 +1254,7 @@ def sigmoid_upside_down(x, h, c, W_x, W_h, b):
 
 
 # the forget gate is how much is forgotten
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="1 − σ(f) keeps")
 def forgets_what_it_should_keep(x, h, c, W_x, W_h, b):
     i, f, g, o = np.split(x @ W_x + h @ W_h + b, 4, axis=-1)
     c = (1 - _sigmoid(f)) * c + _sigmoid(i) * np.tanh(g)
@@ -1226,7 +1262,7 @@ def forgets_what_it_should_keep(x, h, c, W_x, W_h, b):
 
 
 # coupled gates, as in a GRU
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="as in a GRU")
 def gates_coupled(x, h, c, W_x, W_h, b):
     _, f, g, o = np.split(x @ W_x + h @ W_h + b, 4, axis=-1)
     c = _sigmoid(f) * c + (1 - _sigmoid(f)) * np.tanh(g)
@@ -1234,7 +1270,7 @@ def gates_coupled(x, h, c, W_x, W_h, b):
 
 
 # the two gates change places in the sum
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="input gate and forget gate have changed places")
 def input_gate_on_the_cell(x, h, c, W_x, W_h, b):
     i, f, g, o = np.split(x @ W_x + h @ W_h + b, 4, axis=-1)
     c = _sigmoid(i) * c + _sigmoid(f) * np.tanh(g)
@@ -1242,25 +1278,25 @@ def input_gate_on_the_cell(x, h, c, W_x, W_h, b):
 
 
 # the old hidden state is not read
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="h was left out")
 def hidden_state_not_read(x, h, c, W_x, W_h, b):
     return lstm_with_split(x, 0 * h, c, W_x, W_h, b)
 
 
 # the cell is read in place of the hidden state
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="what they read beside x is h")
 def cell_read_for_h(x, h, c, W_x, W_h, b):
     return lstm_with_split(x, c, c, W_x, W_h, b)
 
 
 # the old cell is dropped
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="the old cell was left out")
 def old_cell_dropped(x, h, c, W_x, W_h, b):
     return lstm_with_split(x, h, 0 * c, W_x, W_h, b)
 
 
 # the argument itself is changed
-@wrong("lstm_step", says="")
+@wrong("lstm_step", says="an assignment into c")
 def writes_into_c(x, h, c, W_x, W_h, b):
     i, f, g, o = np.split(x @ W_x + h @ W_h + b, 4, axis=-1)
     c *= _sigmoid(f)
@@ -1383,13 +1419,13 @@ def _affine(blocks, x, h, W_x, W_h, dc_before):
 
 
 # the gradient that comes straight to the cell is forgotten
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="what comes through dc was forgotten")
 def dc_forgotten(dh, dc, x, h, c, W_x, W_h, b):
     return backward_by_hand(dh, 0 * dc, x, h, c, W_x, W_h, b)
 
 
 # the road through the hidden state is forgotten
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="what comes through h' was forgotten")
 def road_through_h_forgotten(dh, dc, x, h, c, W_x, W_h, b):
     i, f, g, o, t = _forward(x, h, c, W_x, W_h, b)
     blocks = [
@@ -1402,14 +1438,14 @@ def road_through_h_forgotten(dh, dc, x, h, c, W_x, W_h, b):
 
 
 # dc_before sees only the direct road
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="what comes through h' was forgotten")
 def dc_before_of_dc_only(dh, dc, x, h, c, W_x, W_h, b):
     dx, dh_before, _, dW_x, dW_h, db = backward_by_hand(dh, dc, x, h, c, W_x, W_h, b)
     return dx, dh_before, dc * _forward(x, h, c, W_x, W_h, b)[1], dW_x, dW_h, db
 
 
 # dc_before without the forget gate
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="the forget gate stands between")
 def dc_before_without_the_gate(dh, dc, x, h, c, W_x, W_h, b):
     _, _, _, o, t = _forward(x, h, c, W_x, W_h, b)
     dx, dh_before, _, dW_x, dW_h, db = backward_by_hand(dh, dc, x, h, c, W_x, W_h, b)
@@ -1417,7 +1453,7 @@ def dc_before_without_the_gate(dh, dc, x, h, c, W_x, W_h, b):
 
 
 # the slope of the tanh of the cell is forgotten
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="through h' the slope of tanh was forgotten")
 def slope_of_the_cells_tanh_forgotten(dh, dc, x, h, c, W_x, W_h, b):
     i, f, g, o, t = _forward(x, h, c, W_x, W_h, b)
     d = dc + dh * o
@@ -1426,7 +1462,7 @@ def slope_of_the_cells_tanh_forgotten(dh, dc, x, h, c, W_x, W_h, b):
 
 
 # the slope is taken at the old cell
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="slope of tanh was taken at the old cell")
 def slope_at_the_old_cell(dh, dc, x, h, c, W_x, W_h, b):
     i, f, g, o, t = _forward(x, h, c, W_x, W_h, b)
     d = dc + dh * o * (1 - np.tanh(c) ** 2)
@@ -1435,7 +1471,7 @@ def slope_at_the_old_cell(dh, dc, x, h, c, W_x, W_h, b):
 
 
 # the output gate is forgotten on the road through h
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="through h' the output gate was forgotten")
 def output_gate_forgotten(dh, dc, x, h, c, W_x, W_h, b):
     i, f, g, o, t = _forward(x, h, c, W_x, W_h, b)
     d = dc + dh * (1 - t**2)
@@ -1444,7 +1480,7 @@ def output_gate_forgotten(dh, dc, x, h, c, W_x, W_h, b):
 
 
 # slopes of the gates forgotten
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="the slope of the squashing was forgotten")
 def slopes_of_the_gates_forgotten(dh, dc, x, h, c, W_x, W_h, b):
     i, f, g, o, t = _forward(x, h, c, W_x, W_h, b)
     d = dc + dh * o * (1 - t**2)
@@ -1452,7 +1488,7 @@ def slopes_of_the_gates_forgotten(dh, dc, x, h, c, W_x, W_h, b):
 
 
 # the slope of the candidate forgotten
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="the slope of the squashing was forgotten")
 def slope_of_the_candidate_forgotten(dh, dc, x, h, c, W_x, W_h, b):
     i, f, g, o, t = _forward(x, h, c, W_x, W_h, b)
     d = dc + dh * o * (1 - t**2)
@@ -1461,7 +1497,7 @@ def slope_of_the_candidate_forgotten(dh, dc, x, h, c, W_x, W_h, b):
 
 
 # the candidate's slope as if it were a gate
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="it has the slope of σ")
 def candidate_with_slope_of_a_gate(dh, dc, x, h, c, W_x, W_h, b):
     i, f, g, o, t = _forward(x, h, c, W_x, W_h, b)
     d = dc + dh * o * (1 - t**2)
@@ -1470,7 +1506,7 @@ def candidate_with_slope_of_a_gate(dh, dc, x, h, c, W_x, W_h, b):
 
 
 # the square is forgotten in the slope of tanh
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="the square was forgotten")
 def square_forgotten(dh, dc, x, h, c, W_x, W_h, b):
     i, f, g, o, t = _forward(x, h, c, W_x, W_h, b)
     d = dc + dh * o * (1 - t)
@@ -1479,7 +1515,7 @@ def square_forgotten(dh, dc, x, h, c, W_x, W_h, b):
 
 
 # the forget gate's gradient with the new cell
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="the new cell stands where the old one belongs")
 def forget_gate_with_the_new_cell(dh, dc, x, h, c, W_x, W_h, b):
     i, f, g, o, t = _forward(x, h, c, W_x, W_h, b)
     d = dc + dh * o * (1 - t**2)
@@ -1494,7 +1530,7 @@ def forget_gate_with_the_new_cell(dh, dc, x, h, c, W_x, W_h, b):
 
 
 # the output gate's gradient with the cell instead of its tanh
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="the factor is the bare cell")
 def output_gate_with_the_bare_cell(dh, dc, x, h, c, W_x, W_h, b):
     i, f, g, o, t = _forward(x, h, c, W_x, W_h, b)
     d = dc + dh * o * (1 - t**2)
@@ -1509,7 +1545,7 @@ def output_gate_with_the_bare_cell(dh, dc, x, h, c, W_x, W_h, b):
 
 
 # the output gate hears of the cell's gradient
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="it heard of the cell's gradient")
 def output_gate_hears_d_cell(dh, dc, x, h, c, W_x, W_h, b):
     i, f, g, o, t = _forward(x, h, c, W_x, W_h, b)
     d = dc + dh * o * (1 - t**2)
@@ -1518,7 +1554,7 @@ def output_gate_hears_d_cell(dh, dc, x, h, c, W_x, W_h, b):
 
 
 # input gate and candidate in each other's place
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="it was multiplied by its own value")
 def factors_of_input_and_candidate_swapped(dh, dc, x, h, c, W_x, W_h, b):
     i, f, g, o, t = _forward(x, h, c, W_x, W_h, b)
     d = dc + dh * o * (1 - t**2)
@@ -1527,7 +1563,7 @@ def factors_of_input_and_candidate_swapped(dh, dc, x, h, c, W_x, W_h, b):
 
 
 # the blocks side by side in another order
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="the four blocks stand in another order")
 def blocks_in_another_order(dh, dc, x, h, c, W_x, W_h, b):
     i, f, g, o, t = _forward(x, h, c, W_x, W_h, b)
     d = dc + dh * o * (1 - t**2)
@@ -1536,21 +1572,21 @@ def blocks_in_another_order(dh, dc, x, h, c, W_x, W_h, b):
 
 
 # the mean over the batch for the parameters
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="the mean over the batch")
 def mean_over_the_batch(dh, dc, x, h, c, W_x, W_h, b):
     *first, dW_x, dW_h, db = backward_by_hand(dh, dc, x, h, c, W_x, W_h, b)
     return *first, dW_x / len(x), dW_h / len(x), db / len(x)
 
 
 # the mean over the batch for the bias only
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="the mean over the batch")
 def bias_by_mean(dh, dc, x, h, c, W_x, W_h, b):
     *first, db = backward_by_hand(dh, dc, x, h, c, W_x, W_h, b)
     return *first, db / len(x)
 
 
 # the bias' gradient is not summed
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="add up over the batch")
 def bias_not_summed(dh, dc, x, h, c, W_x, W_h, b):
     i, f, g, o, t = _forward(x, h, c, W_x, W_h, b)
     d = dc + dh * o * (1 - t**2)
@@ -1559,35 +1595,35 @@ def bias_not_summed(dh, dc, x, h, c, W_x, W_h, b):
 
 
 # matrices' gradients transposed, as PyTorch stores them
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="it is the transposed gradient")
 def matrices_transposed(dh, dc, x, h, c, W_x, W_h, b):
     dx, dh_before, dc_before, dW_x, dW_h, db = backward_by_hand(dh, dc, x, h, c, W_x, W_h, b)
     return dx, dh_before, dc_before, dW_x.T, dW_h.T, db
 
 
 # parameters first
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="the order is dx, dh_before, dc_before")
 def parameters_first(dh, dc, x, h, c, W_x, W_h, b):
     dx, dh_before, dc_before, dW_x, dW_h, db = backward_by_hand(dh, dc, x, h, c, W_x, W_h, b)
     return dW_x, dW_h, db, dx, dh_before, dc_before
 
 
 # dc_before before dh_before
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="dh_before and dc_before are swapped")
 def states_swapped(dh, dc, x, h, c, W_x, W_h, b):
     dx, dh_before, dc_before, *rest = backward_by_hand(dh, dc, x, h, c, W_x, W_h, b)
     return dx, dc_before, dh_before, *rest
 
 
 # dh is added to dh_before
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="dh itself was added")
 def dh_added_to_dh_before(dh, dc, x, h, c, W_x, W_h, b):
     dx, dh_before, *rest = backward_by_hand(dh, dc, x, h, c, W_x, W_h, b)
     return dx, dh_before + dh, *rest
 
 
 # dW_h with the new hidden state
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="the new h was taken")
 def dW_h_with_the_new_h(dh, dc, x, h, c, W_x, W_h, b):
     i, f, g, o, t = _forward(x, h, c, W_x, W_h, b)
     d = dc + dh * o * (1 - t**2)
@@ -1596,7 +1632,7 @@ def dW_h_with_the_new_h(dh, dc, x, h, c, W_x, W_h, b):
 
 
 # the argument itself is changed
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="an assignment into dc")
 def writes_into_dc(dh, dc, x, h, c, W_x, W_h, b):
     i, f, g, o, t = _forward(x, h, c, W_x, W_h, b)
     dc += dh * o * (1 - t**2)
@@ -1610,7 +1646,7 @@ def writes_into_dc(dh, dc, x, h, c, W_x, W_h, b):
 
 
 # the input gate's slope with the forget gate (a line copied)
-@wrong("lstm_step_backward", says="")
+@wrong("lstm_step_backward", says="a copied line")
 def copied_line(dh, dc, x, h, c, W_x, W_h, b):
     i, f, g, o, t = _forward(x, h, c, W_x, W_h, b)
     d = dc + dh * o * (1 - t**2)
@@ -1654,14 +1690,14 @@ def half_by_all_crossings(lengths, exact):
 
 
 # without a straight line: the first measured length below one half
-@wrong("half_length", says="")
+@wrong("half_length", says="first measured length below")
 def first_length_below(lengths, exact):
     below = exact < 0.5
     return lengths[below.argmax()] if below.any() else np.inf
 
 
 # without a straight line: the last length that was good enough
-@wrong("half_length", says="")
+@wrong("half_length", says="last length above")
 def last_length_above(lengths, exact):
     if exact[0] < 0.5:
         return lengths[0]
@@ -1670,7 +1706,7 @@ def last_length_above(lengths, exact):
 
 
 # always the middle
-@wrong("half_length", says="")
+@wrong("half_length", says="the middle of the two lengths")
 def always_half_way(lengths, exact):
     if exact[0] < 0.5:
         return lengths[0]
@@ -1680,7 +1716,7 @@ def always_half_way(lengths, exact):
 
 
 # the share of the fall from the wrong end
-@wrong("half_length", says="")
+@wrong("half_length", says="counted from the other end")
 def from_the_wrong_end(lengths, exact):
     if exact[0] < 0.5:
         return lengths[0]
@@ -1692,7 +1728,7 @@ def from_the_wrong_end(lengths, exact):
 
 
 # the share is not made a length
-@wrong("half_length", says="")
+@wrong("half_length", says="not multiplied by the way")
 def share_not_times_the_gap(lengths, exact):
     if exact[0] < 0.5:
         return lengths[0]
@@ -1703,14 +1739,14 @@ def share_not_times_the_gap(lengths, exact):
 
 
 # the place in the array instead of the length
-@wrong("half_length", says="")
+@wrong("half_length", says="a place in the array, not a length")
 def place_for_length(lengths, exact):
     answer = half_by_walking(lengths, exact)
     return answer if np.isinf(answer) else np.interp(answer, lengths, np.arange(len(lengths)))
 
 
 # the last crossing
-@wrong("half_length", says="")
+@wrong("half_length", says="the last crossing, not the first")
 def the_last_crossing(lengths, exact):
     if exact[0] < 0.5:
         return lengths[0]
@@ -1722,13 +1758,13 @@ def the_last_crossing(lengths, exact):
 
 
 # interp over the whole curve: the shares must rise for that, and nothing is ever infinite
-@wrong("half_length", says="")
+@wrong("half_length", says="np.interp over the whole curve")
 def interp_of_the_whole_curve(lengths, exact):
     return np.interp(0.5, exact[::-1], lengths[::-1])
 
 
 # interp with the special cases, but over the whole curve
-@wrong("half_length", says="")
+@wrong("half_length", says="np.interp over the whole curve")
 def interp_with_cases(lengths, exact):
     if exact[0] < 0.5:
         return lengths[0]
@@ -1738,7 +1774,7 @@ def interp_with_cases(lengths, exact):
 
 
 # interp over shares that were sorted
-@wrong("half_length", says="")
+@wrong("half_length", says="the shares were sorted")
 def interp_of_sorted_shares(lengths, exact):
     if exact[0] < 0.5:
         return lengths[0]
@@ -1749,28 +1785,28 @@ def interp_of_sorted_shares(lengths, exact):
 
 
 # a curve that never falls gets its last length
-@wrong("half_length", says="")
+@wrong("half_length", says="the last length was given")
 def last_length_for_never(lengths, exact):
     answer = half_by_walking(lengths, exact)
     return lengths[-1] if np.isinf(answer) else answer
 
 
 # a curve that never falls gets None
-@wrong("half_length", says="")
+@wrong("half_length", says="no `return`, or None")
 def none_for_never(lengths, exact):
     answer = half_by_walking(lengths, exact)
     return None if np.isinf(answer) else answer
 
 
 # a curve that never falls gets nan
-@wrong("half_length", says="")
+@wrong("half_length", says="nan is 0/0, or stands for never")
 def nan_for_never(lengths, exact):
     answer = half_by_walking(lengths, exact)
     return np.nan if np.isinf(answer) else answer
 
 
 # argmax finds nothing and says 0
-@wrong("half_length", says="")
+@wrong("half_length", says="argmax over no True is 0")
 def argmax_finds_nothing(lengths, exact):
     k = int(np.argmax(exact < 0.5))
     if k == 0:
@@ -1780,7 +1816,7 @@ def argmax_finds_nothing(lengths, exact):
 
 
 # a curve that starts below: the place before the first is the last
-@wrong("half_length", says="")
+@wrong("half_length", says="there is no place before the first")
 def start_below_wraps(lengths, exact):
     for k in range(len(exact)):
         if exact[k] < 0.5:
@@ -1790,13 +1826,13 @@ def start_below_wraps(lengths, exact):
 
 
 # a curve that starts below: a line from (0, 1)
-@wrong("half_length", says="")
+@wrong("half_length", says="a point (0, 1) was put in front")
 def start_below_from_length_zero(lengths, exact):
     return half_by_walking(np.r_[0, lengths], np.r_[1.0, exact])
 
 
 # a curve that starts below is not looked at until it has risen
-@wrong("half_length", says="")
+@wrong("half_length", says="a low start is none")
 def start_below_ignored(lengths, exact):
     for k in range(1, len(exact)):
         if exact[k - 1] >= 0.5 > exact[k]:
@@ -1805,7 +1841,7 @@ def start_below_ignored(lengths, exact):
 
 
 # a rising curve crosses too
-@wrong("half_length", says="")
+@wrong("half_length", says="a rising curve crosses one half, too")
 def crossing_from_below(lengths, exact):
     for k in range(1, len(exact)):
         if (exact[k - 1] - 0.5) * (exact[k] - 0.5) < 0:
@@ -1815,7 +1851,7 @@ def crossing_from_below(lengths, exact):
 
 
 # a sign that changes: a share of exactly one half hides the crossing
-@wrong("half_length", says="")
+@wrong("half_length", says="one half itself does not count as below")
 def exactly_half_hides_the_crossing(lengths, exact):
     if exact[0] < 0.5:
         return lengths[0]
@@ -1826,7 +1862,7 @@ def exactly_half_hides_the_crossing(lengths, exact):
 
 
 # reaching one half counts as falling below it
-@wrong("half_length", says="")
+@wrong("half_length", says="one half itself does not count as below")
 def reaching_counts_as_below(lengths, exact):
     if exact[0] <= 0.5:
         return lengths[0]
@@ -1838,13 +1874,13 @@ def reaching_counts_as_below(lengths, exact):
 
 
 # the length whose share is nearest to one half
-@wrong("half_length", says="")
+@wrong("half_length", says="measured length nearest to one half")
 def nearest_to_half(lengths, exact):
     return lengths[np.argmin(np.abs(exact - 0.5))]
 
 
 # one straight line through the whole curve
-@wrong("half_length", says="")
+@wrong("half_length", says="one straight line was laid through all")
 def one_line_through_all(lengths, exact):
     if exact[0] < 0.5:
         return lengths[0]
@@ -1855,7 +1891,7 @@ def one_line_through_all(lengths, exact):
 
 
 # rounded to a whole length
-@wrong("half_length", says="")
+@wrong("half_length", says="it was rounded")
 def rounded(lengths, exact):
     answer = half_by_walking(lengths, exact)
     return answer if np.isinf(answer) else round(answer)
