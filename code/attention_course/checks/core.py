@@ -156,7 +156,8 @@ def close(got: Any, expected: Any, tolerance: float = 1e-9) -> bool:
 def unchanged(before: Any, after: Any) -> bool:
     """Whether an input is what it was, containers of arrays included."""
     if isinstance(before, Mapping):
-        return all(unchanged(value, after[name]) for name, value in before.items())
+        same = before.keys() == after.keys()
+        return same and all(unchanged(value, after[name]) for name, value in before.items())
     if isinstance(before, (list, tuple)):
         return len(before) == len(after) and all(map(unchanged, before, after))
     if isinstance(before, numpy.ndarray):
