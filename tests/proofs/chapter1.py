@@ -335,6 +335,29 @@ def pads_made_even(logits, targets, pad):
     return _token_losses(logits * (targets != pad)[..., None], targets).mean()
 
 
+@right("masked_cross_entropy")
+def loss_in_float32(logits, targets, pad):
+    return loss_of_selected_tokens(logits.astype(np.float32), targets, pad)
+
+
+# divided by the number of steps
+@wrong("masked_cross_entropy", says="divided by T")
+def divided_by_steps(logits, targets, pad):
+    return (_token_losses(logits, targets) * (targets != pad)).sum() / targets.shape[1]
+
+
+# the mean over all classes
+@wrong("masked_cross_entropy", says="the mean over all classes")
+def mean_over_classes(logits, targets, pad):
+    return -_log_softmax(logits)[targets != pad].mean()
+
+
+# one loss a token
+@wrong("masked_cross_entropy", says="one loss a token")
+def no_reduction(logits, targets, pad):
+    return _token_losses(logits, targets) * (targets != pad)
+
+
 # ---------------------------------------------------------------- 1.3 tokenize
 
 
@@ -529,7 +552,7 @@ def blanks_are_tokens(sentence):
 
 
 # a mark is anything but a word or a *space*: tabs and no-break spaces are tokens
-@wrong("tokenize", says="a tab and a no-break space are blanks")
+@wrong("tokenize", says="a tab or a no-break space was taken for a mark")
 def only_the_space_is_blank(sentence):
     return re.findall(r"\w+(?:['-]\w+)*|[^\w ]", sentence.lower())
 
@@ -550,6 +573,18 @@ def every_token_once(sentence):
 @wrong("tokenize", says="<sos> and <eos> are no tokens")
 def with_sos_and_eos(sentence):
     return ["<sos>", *one_expression(sentence), "<eos>"]
+
+
+# between word boundaries anything goes: a dash joins two words
+@wrong("tokenize", says="a run of hyphens is no hyphen")
+def dashes_join(sentence):
+    return re.findall(r"\b[\w'-]+\b|[^\w\s]", sentence.lower())
+
+
+# a string is a sequence of letters
+@wrong("tokenize", says="the letters were taken one by one")
+def letter_by_letter(sentence):
+    return list(sentence.lower())
 
 
 # ---------------------------------------------------------------- 1.4 encode
@@ -749,6 +784,15 @@ def all_the_states(inputs, lengths, step, state):
         state = np.where((t < lengths)[:, None], step(inputs[:, t], state), state)
         states.append(state)
     return np.stack(states, axis=1)
+
+
+# the first state is among those picked, and the index is one too small
+@wrong("encode", says="index n is the state after n tokens")
+def index_one_too_small(inputs, lengths, step, state):
+    states = [state]
+    for t in range(inputs.shape[1]):
+        states.append(step(inputs[:, t], states[-1]))
+    return np.stack(states, axis=1)[np.arange(len(inputs)), lengths - 1]
 
 
 # ---------------------------------------------------------------- 1.5 greedy_decode
@@ -1076,6 +1120,38 @@ def only_open_rows_are_told(step, state, batch_size, sos, eos, max_length):
     return result
 
 
+# row after row: the whole batch is decoded B times
+@wrong("greedy_decode", says="decoded one after the other")
+def row_after_row(step, state, batch_size, sos, eos, max_length):
+    result = []
+    for b in range(batch_size):
+        seen, tokens, row = state, np.full(batch_size, sos), []
+        for _ in range(max_length):
+            log_probs, seen = step(seen, tokens)
+            tokens = log_probs.argmax(axis=1)
+            if tokens[b] == eos:
+                break
+            row.append(int(tokens[b]))
+        result.append(row)
+    return result
+
+
+# row after row, with a batch of one
+@wrong("greedy_decode", says="one call serves all rows")
+def batches_of_one(step, state, batch_size, sos, eos, max_length):
+    result = []
+    for b in range(batch_size):
+        seen, token, row = state, sos, []
+        for _ in range(max_length):
+            log_probs, seen = step(seen, np.array([token]))
+            token = int(log_probs[b].argmax())
+            if token == eos:
+                break
+            row.append(token)
+        result.append(row)
+    return result
+
+
 # ---------------------------------------------------------------- 1.6 lstm_step
 
 
@@ -1302,6 +1378,20 @@ def writes_into_c(x, h, c, W_x, W_h, b):
     c *= _sigmoid(f)
     c += _sigmoid(i) * np.tanh(g)
     return _sigmoid(o) * np.tanh(c), c
+
+
+# exp(a) / (1 + exp(a)) is NaN for large a
+@wrong("lstm_step", says="exp of a large number")
+def sigmoid_overflows(x, h, c, W_x, W_h, b):
+    i, f, g, o = np.split(x @ W_x + h @ W_h + b, 4, axis=-1)
+    i, f, o = (np.exp(a) / (1 + np.exp(a)) for a in (i, f, o))
+    c = f * c + i * np.tanh(g)
+    return o * np.tanh(c), c
+
+
+@right("lstm_step")
+def lstm_in_float32(x, h, c, W_x, W_h, b):
+    return lstm_with_split(*(v.astype(np.float32) for v in (x, h, c, W_x, W_h, b)))
 
 
 # ---------------------------------------------------------------- 1.7 lstm_step_backward
