@@ -71,8 +71,11 @@ def graded(
     mark["cells"] = [_other(step, done, left) for step, done in results if _odd(step, done)]
     mark["notes"] = _notes(submission, assignment, results)
     mark["points"] = sum(each["points"] for each in mark["exercises"])
-    reasons = [f"{each['number']} {why}" for each in mark["exercises"] if (why := _why(each))]
-    mark["reason"] = "; ".join(mark["notes"] + _suspicion(results) + reasons)
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for each in mark["exercises"]:
+        reasons[_why(each)].append(each["number"])
+    listed = [f"{', '.join(numbers)} {why}" for why, numbers in reasons.items() if why]
+    mark["reason"] = "; ".join(mark["notes"] + _suspicion(results) + listed)
     mark["seconds"] = round(sum(done.seconds for _, done in results if done), 1)
     return mark
 
@@ -143,7 +146,7 @@ def _notes(submission: Submission, assignment: Assignment, results: Results) -> 
         notes.append(f"put back what the notebook had replaced: {names}")
     for step, done in results:
         if done and done.killed and not step.exercise:
-            notes.append(f"a cell outside the answers {done.message}")
+            notes.append(f"a cell outside the answers: {done.message}")
     return list(dict.fromkeys(notes))
 
 

@@ -66,8 +66,8 @@ class Trial:
         except CheckFailed:
             raise
         except NotImplementedError:
-            told = "Replace `raise NotImplementedError()` by code that returns the answer."
-            raise CheckFailed(f"it is still to be written. {told}") from None
+            told = "a stub: replace `raise NotImplementedError()` by code that returns the answer"
+            raise CheckFailed("it is still to be written", got=told) from None
         except Exception as error:
             self.fail("it runs", "a result", f"{type(error).__name__}: {error}", "")
         for (name, before), after in zip(given.items(), handed, strict=True):
@@ -77,7 +77,10 @@ class Trial:
 
     def fail(self, property: str, expected: Any, got: Any, cause: str) -> None:
         """Raise CheckFailed with everything a reader needs."""
-        given = "\n".join(f"{name} = {shown(value)}" for name, value in self.given.items())
+        given = "\n".join(
+            f"{name} = " + textwrap.indent(shown(value), " " * (len(name) + 3)).lstrip()
+            for name, value in self.given.items()
+        )
         told = {"given": given} if given else {}
         told |= {"expected": shown(expected), "got": shown(got)}
         raise CheckFailed(property, cause, **told)
