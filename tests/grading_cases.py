@@ -212,7 +212,7 @@ def cases(root: Path, victims: list[str], port: int) -> dict[str, Case]:
         "loops outside": _text(
             inserted(f"import time\n{STUBBORN}"),
             FULL,
-            r"a cell outside the answers took longer than 4 s",
+            r"a cell outside the answers: took longer than 4 s",
         ),
         "hogs": _text(answer(hog), spoilt, r"1\.1 used more than 600 MB"),
         "exits": _text(answer("import os\nos._exit(0)"), spoilt, ENDED),
