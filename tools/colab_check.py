@@ -1,5 +1,7 @@
 """Does every notebook run in Colab? Tries it on this machine, with Colab's Python and versions.
 
+Of an assignment the students' edition runs, too: each check must say that its answer is a stub.
+
 `.venv-colab` (about 7 GB, made once) holds the versions of `colab-pins.txt`. Each notebook is
 copied alone into an empty folder and run there; its own set-up cell installs the package, once from
 a git URL and once from a wheel. The package is taken away again before every run.
@@ -20,6 +22,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import assignments
+import nbformat
 from setup_cell import ROOT, find_notebooks
 
 VENV = ROOT / ".venv-colab"
@@ -87,6 +91,17 @@ def build_wheel(source: Path, folder: Path) -> Path:
     return next(folder.glob("*.whl"))
 
 
+def student_edition(notebook: Path, folder: Path) -> Path:
+    """The notebook as students get it, its checks marked as cells that must fail."""
+    edition = assignments.for_students(assignments.read(notebook))
+    for cell in edition.cells:
+        if assignments.part(cell)[1] == "check":
+            cell.metadata["tags"] = ["raises-exception"]
+    path = folder / f"student-{notebook.name}"
+    nbformat.write(edition, path)
+    return path
+
+
 def check(notebook: Path, source: str, versions: str) -> bool:
     """Runs `notebook` alone, its set-up cell installing from `source`; True when all went well."""
     pip("uninstall", "--quiet", "--yes", "attention-course")
@@ -122,6 +137,10 @@ def main(arguments: list[str]) -> int:
         clone = snapshot(Path(work, "course"))
         wheel = build_wheel(clone, Path(work, "wheel"))
         sources = {"git": f"git+file://{clone}", "wheel": str(wheel)}
+        written = [
+            student_edition(n, Path(work)) for n in notebooks if n.parent.name == "exercises"
+        ]
+        notebooks += written
         for notebook in notebooks:
             for kind, source in sources.items():
                 begin = time.monotonic()
