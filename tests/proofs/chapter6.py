@@ -58,42 +58,42 @@ def split_by_torch(x, heads):
 
 
 # the shape is right, the words are torn apart
-@wrong("split_heads", says="")
+@wrong("split_heads", says="cut as they lie in memory")
 def reshape_alone(x, heads):
     B, T, D = x.shape
     return x.reshape(B, heads, T, D // heads)
 
 
 # head n gets the numbers n, n + N, n + 2N, ...
-@wrong("split_heads", says="")
+@wrong("split_heads", says="got every N-th number")
 def heads_interleaved(x, heads):
     B, T, D = x.shape
     return x.reshape(B, T, D // heads, heads).transpose(0, 3, 1, 2)
 
 
 # the second step is missing
-@wrong("split_heads", says="")
+@wrong("split_heads", says="words and heads have not changed places")
 def cut_only(x, heads):
     B, T, D = x.shape
     return x.reshape(B, T, heads, D // heads)
 
 
 # two axes too many change places
-@wrong("split_heads", says="")
+@wrong("split_heads", says="rows are words, its columns numbers")
 def numbers_before_words(x, heads):
     B, T, D = x.shape
     return x.reshape(B, T, heads, D // heads).transpose(0, 2, 3, 1)
 
 
 # N and d_k in each other's place
-@wrong("split_heads", says="")
+@wrong("split_heads", says="N and d_k are exchanged")
 def heads_and_size_exchanged(x, heads):
     B, T, D = x.shape
     return x.reshape(B, T, D // heads, heads).swapaxes(1, 2)
 
 
 # what is left over is dropped
-@wrong("split_heads", says="")
+@wrong("split_heads", says="without a look at what is left over")
 def rest_dropped(x, heads):
     B, T, D = x.shape
     size = D // heads
@@ -101,7 +101,7 @@ def rest_dropped(x, heads):
 
 
 # AssertionError instead of ValueError
-@wrong("split_heads", says="")
+@wrong("split_heads", says="it fails with another error")
 def assertion(x, heads):
     B, T, D = x.shape
     assert D % heads == 0
@@ -109,53 +109,53 @@ def assertion(x, heads):
 
 
 # -1 in the place of T: what does not fit becomes more words
-@wrong("split_heads", says="")
+@wrong("split_heads", says="without a look at what is left over")
 def as_many_words_as_fit(x, heads):
     B, _, D = x.shape
     return x.reshape(B, -1, heads, D // heads).swapaxes(1, 2)
 
 
 # the heads become sentences
-@wrong("split_heads", says="")
+@wrong("split_heads", says="the heads became sentences")
 def heads_into_the_batch(x, heads):
     return np.concatenate(np.split(x, heads, axis=-1), axis=0)
 
 
 # head first, sentence second
-@wrong("split_heads", says="")
+@wrong("split_heads", says="heads were put before the sentences")
 def head_axis_first(x, heads):
     return np.stack(np.split(x, heads, axis=-1), axis=0)
 
 
 # the last head first
-@wrong("split_heads", says="")
+@wrong("split_heads", says="heads are in the wrong order")
 def heads_backwards(x, heads):
     return cut_and_swap(x, heads)[:, ::-1]
 
 
 # transposed before the cut, and then cut in the order of the words
-@wrong("split_heads", says="")
+@wrong("split_heads", says="words and numbers changed places before the cut")
 def transposed_too_early(x, heads):
     B, T, D = x.shape
     return x.swapaxes(1, 2).reshape(B, heads, T, D // heads)
 
 
 # only one sentence
-@wrong("split_heads", says="")
+@wrong("split_heads", says="only the first sentence was used")
 def first_sentence_split(x, heads):
     _, T, D = x.shape
     return x[0].reshape(1, T, heads, D // heads).swapaxes(1, 2)
 
 
 # the sentences become heads too: axes are moved from the end
-@wrong("split_heads", says="")
+@wrong("split_heads", says="sentences and heads have changed places")
 def sentences_and_heads_mixed(x, heads):
     B, T, D = x.shape
     return x.reshape(B, T, heads, D // heads).transpose(2, 0, 1, 3).reshape(B, heads, T, -1)
 
 
 # every head gets the first numbers
-@wrong("split_heads", says="")
+@wrong("split_heads", says="every head got the first d_k numbers")
 def same_columns_for_all(x, heads):
     size = x.shape[-1] // heads
     if x.shape[-1] % heads:
@@ -204,73 +204,73 @@ def merged_by_torch(x):
 
 
 # the transpose is missing
-@wrong("merge_heads", says="")
+@wrong("merge_heads", says="heads were merged by a reshape alone")
 def joined_without_swap(x):
     B, N, T, d = x.shape
     return x.reshape(B, T, N * d)
 
 
 # a row holds the first numbers of all heads, then the second ones
-@wrong("merge_heads", says="")
+@wrong("merge_heads", says="first number of every head stands in front")
 def merged_interleaved(x):
     B, N, T, d = x.shape
     return x.transpose(0, 2, 3, 1).reshape(B, T, N * d)
 
 
 # numbers and words change places
-@wrong("merge_heads", says="")
+@wrong("merge_heads", says="not words and heads have changed places")
 def wrong_axes_swapped(x):
     B, N, T, d = x.shape
     return x.swapaxes(2, 3).reshape(B, T, N * d)
 
 
-# all axes are turned round
-@wrong("merge_heads", says="")
+# heads and numbers change places
+@wrong("merge_heads", says="not words and heads have changed places")
 def heads_and_numbers_swapped(x):
     B, N, T, d = x.shape
     return x.swapaxes(1, 3).reshape(B, T, N * d)
 
 
 # the heads below each other
-@wrong("merge_heads", says="")
+@wrong("merge_heads", says="the heads stand below each other")
 def below_each_other(x):
     return np.concatenate([x[:, n] for n in range(x.shape[1])], axis=1)
 
 
 # the axes are taken to be (B,T,N,d)
-@wrong("merge_heads", says="")
+@wrong("merge_heads", says="each row is a head")
 def axes_misread(x):
     B, T, N, d = x.shape
     return x.reshape(B, T, N * d)
 
 
 # swapped, but not joined
-@wrong("merge_heads", says="")
+@wrong("merge_heads", says="heads and numbers are still two axes")
 def swapped_only(x):
     return x.swapaxes(1, 2)
 
 
 # the heads are added up
-@wrong("merge_heads", says="")
+@wrong("merge_heads", says="the heads were added up")
 def heads_summed(x):
     return x.sum(axis=1)
 
 
 # the last head first
-@wrong("merge_heads", says="")
+@wrong("merge_heads", says="heads are in the wrong order")
 def merged_backwards(x):
     return np.concatenate([x[:, n] for n in reversed(range(x.shape[1]))], axis=-1)
 
 
 # only one sentence
-@wrong("merge_heads", says="")
+@wrong("merge_heads", says="only the first sentence was used")
 def first_sentence_merged(x):
     _, N, T, d = x.shape
     return x[0].swapaxes(0, 1).reshape(1, T, N * d)
 
 
 # sentences move, too
-@wrong("merge_heads", says="")
+@wrong("merge_heads", says="words were put before the sentences")
 def words_first_of_all(x):
     B, N, T, d = x.shape
     return x.transpose(2, 0, 1, 3).reshape(B, T, N * d)
@@ -311,65 +311,65 @@ def counted_on_arrays(model_size, heads, key_heads, bias):
 
 
 # G is not read
-@wrong("count_parameters", says="")
+@wrong("count_parameters", says="key_heads was not used")
 def all_have_keys_of_their_own(model_size, heads, key_heads, bias):
     return 4 * model_size * (model_size + bias)
 
 
 # the values are not shared
-@wrong("count_parameters", says="")
+@wrong("count_parameters", says="only the keys were shared")
 def values_not_shared(model_size, heads, key_heads, bias):
     shared = model_size // heads * key_heads
     return (3 * model_size + shared) * (model_size + bias)
 
 
 # every head gets whole matrices
-@wrong("count_parameters", says="")
+@wrong("count_parameters", says="each head got whole matrices")
 def whole_matrices_for_each_head(model_size, heads, key_heads, bias):
     each = model_size * (model_size + bias)
     return heads * each + 2 * key_heads * each + each
 
 
 # the matrices are shared, their biases are not
-@wrong("count_parameters", says="")
+@wrong("count_parameters", says="all biases have D numbers")
 def full_biases(model_size, heads, key_heads, bias):
     shared = model_size // heads * key_heads
     return 2 * model_size * (model_size + shared) + 4 * model_size * bias
 
 
 # without biases always
-@wrong("count_parameters", says="")
+@wrong("count_parameters", says="counted, or left out, against `bias`")
 def bias_forgotten(model_size, heads, key_heads, bias):
     return 2 * model_size * (model_size + model_size // heads * key_heads)
 
 
 # with biases always
-@wrong("count_parameters", says="")
+@wrong("count_parameters", says="counted, or left out, against `bias`")
 def bias_always(model_size, heads, key_heads, bias):
     return counted_by_formula(model_size, heads, key_heads, True)
 
 
 # the output's matrix is forgotten
-@wrong("count_parameters", says="")
+@wrong("count_parameters", says="the output matrix is missing")
 def without_the_output(model_size, heads, key_heads, bias):
     return (model_size + bias) * (model_size + 2 * (model_size // heads) * key_heads)
 
 
 # the size of a key is D/G
-@wrong("count_parameters", says="")
+@wrong("count_parameters", says="number of heads that share a key head")
 def keys_divided_by_groups(model_size, heads, key_heads, bias):
     shared = model_size // key_heads
     return 2 * (model_size + bias) * (model_size + shared)
 
 
 # one bias number for each matrix
-@wrong("count_parameters", says="")
+@wrong("count_parameters", says="not one for the matrix")
 def one_bias_number_each(model_size, heads, key_heads, bias):
     return bias_forgotten(model_size, heads, key_heads, bias) + 4 * bias
 
 
 # the bias has as many numbers as come in
-@wrong("count_parameters", says="")
+@wrong("count_parameters", says="all biases have D numbers")
 def bias_of_the_incoming(model_size, heads, key_heads, bias):
     d_k = model_size // heads
     pairs = [(model_size, heads * d_k)] + [(model_size, key_heads * d_k)] * 2
@@ -378,20 +378,20 @@ def bias_of_the_incoming(model_size, heads, key_heads, bias):
 
 
 # the output reads only the shared heads
-@wrong("count_parameters", says="")
+@wrong("count_parameters", says="was taken to read G heads")
 def output_of_shared_heads(model_size, heads, key_heads, bias):
     shared = model_size // heads * key_heads
-    return model_size * (2 * model_size + 2 * shared) + bias * (model_size + 2 * shared + shared)
+    return model_size * (model_size + 3 * shared) + bias * (2 * model_size + 2 * shared)
 
 
 # the biases of the queries, keys and values only, as in some layers
-@wrong("count_parameters", says="")
+@wrong("count_parameters", says="the output's bias is missing")
 def output_without_bias(model_size, heads, key_heads, bias):
     return counted_by_formula(model_size, heads, key_heads, bias) - bias * model_size
 
 
 # one head alone is counted
-@wrong("count_parameters", says="")
+@wrong("count_parameters", says="the columns of one head were counted")
 def one_head_alone(model_size, heads, key_heads, bias):
     d_k = model_size // heads
     return 3 * (model_size * d_k + bias * d_k) + model_size * (model_size + bias)
@@ -457,21 +457,21 @@ def several_trials(split, shape, heads):
 
 
 # compares with the split of 6.1
-@wrong("mixes_positions", says="")
+@wrong("mixes_positions", says="the probe compares with one right split")
 def compared_with_ours(split, shape, heads):
     x = np.random.default_rng(0).normal(size=shape)
     return not np.allclose(split(x, heads), cut_and_swap(x, heads))
 
 
 # there and back
-@wrong("mixes_positions", says="")
+@wrong("mixes_positions", says="merges as one right split would")
 def there_and_back(split, shape, heads):
     x = np.random.default_rng(0).normal(size=shape)
     return not np.allclose(swap_and_join(split(x, heads)), x)
 
 
 # only the first word is changed
-@wrong("mixes_positions", says="")
+@wrong("mixes_positions", says="only one word was changed")
 def first_word_changed(split, shape, heads):
     rng = np.random.default_rng(0)
     x = rng.normal(size=shape)
@@ -481,7 +481,7 @@ def first_word_changed(split, shape, heads):
 
 
 # only the last word is changed
-@wrong("mixes_positions", says="")
+@wrong("mixes_positions", says="only one word was changed")
 def last_word_changed(split, shape, heads):
     rng = np.random.default_rng(0)
     x = rng.normal(size=shape)
@@ -491,7 +491,7 @@ def last_word_changed(split, shape, heads):
 
 
 # only the first row is looked at
-@wrong("mixes_positions", says="")
+@wrong("mixes_positions", says="only one row was looked at")
 def first_row_looked_at(split, shape, heads):
     rng = np.random.default_rng(0)
     x = rng.normal(size=shape)
@@ -501,19 +501,19 @@ def first_row_looked_at(split, shape, heads):
 
 
 # only the first head is looked at
-@wrong("mixes_positions", says="")
+@wrong("mixes_positions", says="only the first head was looked at")
 def first_head_looked_at(split, shape, heads):
     return all_words_but_one(lambda x, n: split(x, n)[:, :1], shape, heads)
 
 
 # only the first sentence is looked at
-@wrong("mixes_positions", says="")
+@wrong("mixes_positions", says="only the first sentence was looked at")
 def first_sentence_looked_at(split, shape, heads):
     return all_words_but_one(lambda x, n: split(x, n)[:1], shape, heads)
 
 
 # adds 1 to a word, which a split may take away
-@wrong("mixes_positions", says="")
+@wrong("mixes_positions", says="were moved by the same amount")
 def one_added(split, shape, heads):
     x = np.random.default_rng(0).normal(size=shape)
     for t in range(shape[1]):
@@ -526,7 +526,7 @@ def one_added(split, shape, heads):
 
 
 # the words in another order
-@wrong("mixes_positions", says="")
+@wrong("mixes_positions", says="words were shifted in a circle")
 def words_in_another_order(split, shape, heads):
     rng = np.random.default_rng(0)
     x = rng.normal(size=shape)
@@ -535,13 +535,13 @@ def words_in_another_order(split, shape, heads):
 
 
 # True and False exchanged
-@wrong("mixes_positions", says="")
+@wrong("mixes_positions", says="or True and False are exchanged")
 def says_the_contrary(split, shape, heads):
     return not all_words_but_one(split, shape, heads)
 
 
 # the changed word's own row is looked at, too
-@wrong("mixes_positions", says="")
+@wrong("mixes_positions", says="moves with its own word was counted")
 def own_row_too(split, shape, heads):
     rng = np.random.default_rng(0)
     x = rng.normal(size=shape)
@@ -554,7 +554,7 @@ def own_row_too(split, shape, heads):
 
 
 # the axis of the words is taken to be the second
-@wrong("mixes_positions", says="")
+@wrong("mixes_positions", says="taken from another axis than the third")
 def looks_along_the_heads(split, shape, heads):
     rng = np.random.default_rng(0)
     x = rng.normal(size=shape)
@@ -567,7 +567,7 @@ def looks_along_the_heads(split, shape, heads):
 
 
 # every row must be mixed
-@wrong("mixes_positions", says="")
+@wrong("mixes_positions", says="*every* row had to move")
 def every_row_must_move(split, shape, heads):
     rng = np.random.default_rng(0)
     x = rng.normal(size=shape)
@@ -580,7 +580,7 @@ def every_row_must_move(split, shape, heads):
 
 
 # so small a change that allclose does not see it
-@wrong("mixes_positions", says="")
+@wrong("mixes_positions", says="too small for np.allclose")
 def change_too_small(split, shape, heads):
     x = np.random.default_rng(0).normal(size=shape)
     for t in range(shape[1]):
@@ -593,7 +593,7 @@ def change_too_small(split, shape, heads):
 
 
 # only one number of the word is changed
-@wrong("mixes_positions", says="")
+@wrong("mixes_positions", says="only numbers of the first head were changed")
 def first_number_changed(split, shape, heads):
     x = np.random.default_rng(0).normal(size=shape)
     for t in range(shape[1]):
@@ -606,7 +606,7 @@ def first_number_changed(split, shape, heads):
 
 
 # every word alone: a split may know how long the sentence is
-@wrong("mixes_positions", says="")
+@wrong("mixes_positions", says="the words were tried alone")
 def each_word_alone(split, shape, heads):
     x = np.random.default_rng(0).normal(size=shape)
     whole = split(x, heads)
@@ -616,14 +616,14 @@ def each_word_alone(split, shape, heads):
 
 
 # looks at the shape of the output
-@wrong("mixes_positions", says="")
+@wrong("mixes_positions", says="a test of the shape")
 def looks_at_the_shape(split, shape, heads):
     B, T, D = shape
     return split(np.zeros(shape), heads).shape != (B, heads, T, D // heads)
 
 
 # looks for the numbers of a word in the row
-@wrong("mixes_positions", says="")
+@wrong("mixes_positions", says="own numbers were searched in its row")
 def numbers_found_again(split, shape, heads):
     x = np.arange(np.prod(shape), dtype=float).reshape(shape)
     out = split(x, heads)
@@ -633,7 +633,7 @@ def numbers_found_again(split, shape, heads):
 
 
 # changes a whole sentence and looks whether another one moves
-@wrong("mixes_positions", says="")
+@wrong("mixes_positions", says="looked for in another sentence")
 def sentences_probed(split, shape, heads):
     rng = np.random.default_rng(0)
     x = rng.normal(size=shape)
@@ -643,7 +643,7 @@ def sentences_probed(split, shape, heads):
 
 
 # the changed input is the same array: before and after are always equal
-@wrong("mixes_positions", says="")
+@wrong("mixes_positions", says="`y = x` is no copy")
 def no_copy(split, shape, heads):
     rng = np.random.default_rng(0)
     x = rng.normal(size=shape)
@@ -716,19 +716,19 @@ def terms_by_torch(weights, value, W_V, W_O):
 
 
 # the words are added up
-@wrong("heads_as_sum", says="")
+@wrong("heads_as_sum", says="the words were summed already")
 def words_added_up(weights, value, W_V, W_O):
     return terms_by_einsum(weights, value, W_V, W_O).sum(axis=3)
 
 
 # the weights are forgotten
-@wrong("heads_as_sum", says="")
+@wrong("heads_as_sum", says="the weights were left out")
 def weights_forgotten(weights, value, W_V, W_O):
     return terms_by_einsum(np.ones_like(weights), value, W_V, W_O)
 
 
 # the rows of W_O are dealt out to the heads one at a time
-@wrong("heads_as_sum", says="")
+@wrong("heads_as_sum", says="rows of W_O were shared out one by one")
 def output_rows_interleaved(weights, value, W_V, W_O):
     N = weights.shape[1]
     V = W_V.reshape(len(W_V), N, -1)
@@ -737,7 +737,7 @@ def output_rows_interleaved(weights, value, W_V, W_O):
 
 
 # the columns of W_V are dealt out to the heads one at a time
-@wrong("heads_as_sum", says="")
+@wrong("heads_as_sum", says="got every N-th number")
 def value_columns_interleaved(weights, value, W_V, W_O):
     N = weights.shape[1]
     V = W_V.reshape(len(W_V), -1, N)
@@ -746,7 +746,7 @@ def value_columns_interleaved(weights, value, W_V, W_O):
 
 
 # the values are split by a reshape alone
-@wrong("heads_as_sum", says="")
+@wrong("heads_as_sum", says="cut as they lie in memory")
 def values_reshaped_alone(weights, value, W_V, W_O):
     B, N, _, S = weights.shape
     V = (value @ W_V).reshape(B, N, S, -1)
@@ -755,19 +755,19 @@ def values_reshaped_alone(weights, value, W_V, W_O):
 
 
 # the axes in another order
-@wrong("heads_as_sum", says="")
+@wrong("heads_as_sum", says="the axes are in another order")
 def terms_in_another_order(weights, value, W_V, W_O):
     return terms_by_einsum(weights, value, W_V, W_O).transpose(0, 2, 1, 3, 4)
 
 
 # words and queries exchanged in the result
-@wrong("heads_as_sum", says="")
+@wrong("heads_as_sum", says="the axes are in another order")
 def source_before_query(weights, value, W_V, W_O):
     return terms_by_einsum(weights, value, W_V, W_O).swapaxes(2, 3)
 
 
 # the output, shared out equally: the sum is right
-@wrong("heads_as_sum", says="")
+@wrong("heads_as_sum", says="the output was shared out equally")
 def equal_shares(weights, value, W_V, W_O):
     _, N, _, S = weights.shape
     terms = terms_by_einsum(weights, value, W_V, W_O)
@@ -776,26 +776,26 @@ def equal_shares(weights, value, W_V, W_O):
 
 
 # a head's sum, shared out by its weights: the sum is right
-@wrong("heads_as_sum", says="")
+@wrong("heads_as_sum", says="sum was shared out by its weights")
 def shared_by_weights(weights, value, W_V, W_O):
     head = terms_by_einsum(weights, value, W_V, W_O).sum(axis=3, keepdims=True)
     return head * weights[..., None]
 
 
 # the mean of the heads
-@wrong("heads_as_sum", says="")
+@wrong("heads_as_sum", says="a mean over heads")
 def divided_by_heads(weights, value, W_V, W_O):
     return terms_by_einsum(weights, value, W_V, W_O) / weights.shape[1]
 
 
 # all heads' columns and rows for each head
-@wrong("heads_as_sum", says="")
+@wrong("heads_as_sum", says="through all columns and all rows")
 def whole_matrices(weights, value, W_V, W_O):
     return np.einsum("bnts,bso->bntso", weights, value @ W_V @ W_O)
 
 
 # the heads' rows in the other order
-@wrong("heads_as_sum", says="")
+@wrong("heads_as_sum", says="blocks of W_O are in the wrong order")
 def rows_backwards(weights, value, W_V, W_O):
     N = weights.shape[1]
     V = W_V.reshape(len(W_V), N, -1)
@@ -804,7 +804,7 @@ def rows_backwards(weights, value, W_V, W_O):
 
 
 # the terms of the contexts, not sent through W_O
-@wrong("heads_as_sum", says="")
+@wrong("heads_as_sum", says="the rows of W_O are missing")
 def output_matrix_forgotten(weights, value, W_V, W_O):
     N = weights.shape[1]
     V = W_V.reshape(len(W_V), N, -1)
@@ -812,7 +812,7 @@ def output_matrix_forgotten(weights, value, W_V, W_O):
 
 
 # d_v = D/N
-@wrong("heads_as_sum", says="")
+@wrong("heads_as_sum", says="d_v was taken to be D/N")
 def size_from_the_model(weights, value, W_V, W_O):
     N = weights.shape[1]
     d = value.shape[-1] // N
@@ -822,13 +822,13 @@ def size_from_the_model(weights, value, W_V, W_O):
 
 
 # the first sentence's values for all
-@wrong("heads_as_sum", says="")
+@wrong("heads_as_sum", says="got the values of the first")
 def values_of_the_first_sentence(weights, value, W_V, W_O):
     return terms_by_einsum(weights, np.broadcast_to(value[:1], value.shape), W_V, W_O)
 
 
 # only one term: all numbers of a head summed before the output
-@wrong("heads_as_sum", says="")
+@wrong("heads_as_sum", says="were each summed over d_v")
 def summed_over_size(weights, value, W_V, W_O):
     N = weights.shape[1]
     V = W_V.reshape(len(W_V), N, -1)
@@ -942,48 +942,48 @@ def one_head_after_the_other(query, key, value, W_Q, W_K, W_V, W_O, heads, mask)
 
 
 # the root of D
-@wrong("multi_head", says="")
+@wrong("multi_head", says="were divided by √D")
 def scaled_by_the_model(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     scale = np.sqrt(query.shape[-1])
     return _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, mask, scale=scale)
 
 
 # the root of N·d_k
-@wrong("multi_head", says="")
+@wrong("multi_head", says="√(N·d_k), the size of all heads")
 def scaled_by_all_heads(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     scale = np.sqrt(W_K.shape[1])
     return _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, mask, scale=scale)
 
 
 # the root of D/N, which is d_k only in the paper
-@wrong("multi_head", says="")
+@wrong("multi_head", says="were divided by √(D/N)")
 def scaled_by_share_of_the_model(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     scale = np.sqrt(query.shape[-1] // heads)
     return _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, mask, scale=scale)
 
 
 # no scale
-@wrong("multi_head", says="")
+@wrong("multi_head", says="scores were not divided by √d_k")
 def not_scaled(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     return _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, mask, scale=1)
 
 
 # without the root
-@wrong("multi_head", says="")
+@wrong("multi_head", says="divided by d_k, not by its root")
 def scaled_without_root(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     scale = W_K.shape[1] // heads
     return _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, mask, scale=scale)
 
 
 # the size of the values
-@wrong("multi_head", says="")
+@wrong("multi_head", says="were divided by √d_v")
 def scaled_by_values(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     scale = np.sqrt(W_V.shape[1] // heads)
     return _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, mask, scale=scale)
 
 
 # times the root
-@wrong("multi_head", says="")
+@wrong("multi_head", says="scores were multiplied by √d_k")
 def multiplied_by_the_root(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     scale = 1 / np.sqrt(W_K.shape[1] // heads)
     return _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, mask, scale=scale)
@@ -994,7 +994,7 @@ def _reshape_only(x, heads):
 
 
 # the wrong reshape both ways
-@wrong("multi_head", says="")
+@wrong("multi_head", says="cut as they lie in memory")
 def reshaped_both_ways(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     return _layer(
         query, key, value, W_Q, W_K, W_V, W_O, heads, mask,
@@ -1003,19 +1003,19 @@ def reshaped_both_ways(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
 
 
 # the wrong reshape on the way in
-@wrong("multi_head", says="")
+@wrong("multi_head", says="cut as they lie in memory")
 def split_by_reshape(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     return _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, mask, split=_reshape_only)
 
 
 # the wrong reshape on the way out
-@wrong("multi_head", says="")
+@wrong("multi_head", says="heads were merged by a reshape alone")
 def merged_by_reshape(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     return _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, mask, merge=joined_without_swap)
 
 
 # the heads of the weights dealt out one column at a time
-@wrong("multi_head", says="")
+@wrong("multi_head", says="got every N-th number")
 def columns_interleaved(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     def split(x, n):
         return x.reshape(len(x), x.shape[1], -1, n).transpose(0, 3, 1, 2)
@@ -1024,7 +1024,7 @@ def columns_interleaved(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
 
 
 # True = forbidden
-@wrong("multi_head", says="")
+@wrong("multi_head", says="mask was read the wrong way round")
 def mask_inverted(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     def invert(m):
         return ~_wide(m)
@@ -1033,7 +1033,7 @@ def mask_inverted(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
 
 
 # after the softmax: the rows do not sum to 1
-@wrong("multi_head", says="")
+@wrong("multi_head", says="on the weights, after the softmax")
 def mask_after_softmax(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     _, weights = _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, None)
     if mask is not None:
@@ -1042,7 +1042,7 @@ def mask_after_softmax(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
 
 
 # forbidden scores are 0, which is a score like others
-@wrong("multi_head", says="")
+@wrong("multi_head", says="by scores times mask")
 def scores_times_mask(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     Q, K, V = (cut_and_swap(a @ W, heads) for a, W in ((query, W_Q), (key, W_K), (value, W_V)))
     scores = Q @ K.swapaxes(-1, -2) / np.sqrt(Q.shape[-1])
@@ -1053,7 +1053,7 @@ def scores_times_mask(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
 
 
 # a penalty so small that some weight is left
-@wrong("multi_head", says="")
+@wrong("multi_head", says="added for a forbidden key is too small")
 def small_penalty(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     Q, K, V = (cut_and_swap(a @ W, heads) for a, W in ((query, W_Q), (key, W_K), (value, W_V)))
     scores = Q @ K.swapaxes(-1, -2) / np.sqrt(Q.shape[-1])
@@ -1064,7 +1064,7 @@ def small_penalty(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
 
 
 # the smallest positive number instead of the most negative
-@wrong("multi_head", says="")
+@wrong("multi_head", says="−1e-9 in place of −1e9")
 def tiny_for_minus_infinity(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     Q, K, V = (cut_and_swap(a @ W, heads) for a, W in ((query, W_Q), (key, W_K), (value, W_V)))
     scores = Q @ K.swapaxes(-1, -2) / np.sqrt(Q.shape[-1])
@@ -1075,25 +1075,25 @@ def tiny_for_minus_infinity(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
 
 
 # the mask is not read
-@wrong("multi_head", says="")
+@wrong("multi_head", says="the mask was not used")
 def mask_ignored(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     return _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, None)
 
 
 # a mask with B lands on the heads
-@wrong("multi_head", says="")
+@wrong("multi_head", says="B was taken for N")
 def mask_as_it_is(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     return _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, mask, wide=lambda m: m)
 
 
 # every mask gets the axis, also one without B
-@wrong("multi_head", says="")
+@wrong("multi_head", says="N was put where T is")
 def axis_for_every_mask(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     return _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, mask, wide=lambda m: m[:, None])
 
 
 # the first sentence's mask for all
-@wrong("multi_head", says="")
+@wrong("multi_head", says="mask of the first sentence was used")
 def mask_of_the_first_sentence(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     return _layer(
         query, key, value, W_Q, W_K, W_V, W_O, heads, mask,
@@ -1102,7 +1102,7 @@ def mask_of_the_first_sentence(query, key, value, W_Q, W_K, W_V, W_O, heads, mas
 
 
 # the first query's mask for all
-@wrong("multi_head", says="")
+@wrong("multi_head", says="row of the first query was used")
 def mask_of_the_first_query(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     return _layer(
         query, key, value, W_Q, W_K, W_V, W_O, heads, mask,
@@ -1111,19 +1111,19 @@ def mask_of_the_first_query(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
 
 
 # softmax over the queries
-@wrong("multi_head", says="")
+@wrong("multi_head", says="softmax went over the queries")
 def softmax_over_queries(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     return _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, mask, axis=-2)
 
 
 # softmax over the heads
-@wrong("multi_head", says="")
+@wrong("multi_head", says="softmax went over the heads")
 def softmax_over_heads(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     return _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, mask, axis=1)
 
 
 # split first, then project every head with a block of the matrix
-@wrong("multi_head", says="")
+@wrong("multi_head", says="the words were split first")
 def split_before_projecting(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     def project(x, W):
         size = x.shape[-1] // heads
@@ -1143,57 +1143,57 @@ def split_before_projecting(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
 
 
 # the contexts, without W_O
-@wrong("multi_head", says="")
+@wrong("multi_head", says="the output matrix is missing")
 def output_not_projected(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     _, weights = _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, mask)
     return swap_and_join(weights @ cut_and_swap(value @ W_V, heads)), weights
 
 
 # the heads' weights averaged, as in PyTorch
-@wrong("multi_head", says="")
+@wrong("multi_head", says="the weights are a mean over heads")
 def weights_averaged(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     output, weights = _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, mask)
     return output, weights.mean(axis=1)
 
 
 # the key where the value should be
-@wrong("multi_head", says="")
+@wrong("multi_head", says="values were made from the keys")
 def keys_for_values(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     return _layer(query, key, key, W_Q, W_K, W_V, W_O, heads, mask)
 
 
 # self-attention only: keys and values from the query
-@wrong("multi_head", says="")
+@wrong("multi_head", says="keys were made from the values")
 def keys_from_the_value(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     return _layer(query, value, value, W_Q, W_K, W_V, W_O, heads, mask)
 
 
 # W_Q for the keys, too
-@wrong("multi_head", says="")
+@wrong("multi_head", says="keys were projected by W_Q")
 def keys_by_the_queries_matrix(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     return _layer(query, key, value, W_Q, W_Q, W_V, W_O, heads, mask)
 
 
 # W_Q and W_K exchanged
-@wrong("multi_head", says="")
+@wrong("multi_head", says="W_Q and W_K are exchanged")
 def matrices_exchanged(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     return _layer(query, key, value, W_K, W_Q, W_V, W_O, heads, mask)
 
 
 # weights and output exchanged
-@wrong("multi_head", says="")
+@wrong("multi_head", says="output and weights are exchanged")
 def results_exchanged(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     return _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, mask)[::-1]
 
 
 # the output alone
-@wrong("multi_head", says="")
+@wrong("multi_head", says="no `return output, weights`")
 def output_alone(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     return _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, mask)[0]
 
 
 # the scores are returned as weights
-@wrong("multi_head", says="")
+@wrong("multi_head", says="these are the scores, before the softmax")
 def scores_returned(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     output, _ = _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, mask)
     Q, K = (cut_and_swap(a @ W, heads) for a, W in ((query, W_Q), (key, W_K)))
@@ -1201,27 +1201,27 @@ def scores_returned(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
 
 
 # the query is added, as in a Transformer's layer
-@wrong("multi_head", says="")
+@wrong("multi_head", says="the query was added")
 def residual_added(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     output, weights = _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, mask)
     return output + query, weights
 
 
 # the scale is folded into the caller's matrix
-@wrong("multi_head", says="")
+@wrong("multi_head", says="an assignment into W_Q")
 def scale_folded_in_place(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     W_Q /= np.sqrt(W_Q.shape[1] // heads)
     return _layer(query, key, value, W_Q, W_K, W_V, W_O, heads, mask, scale=1)
 
 
 # W_O transposed, as PyTorch stores it
-@wrong("multi_head", says="")
+@wrong("multi_head", says="ValueError: matmul")
 def matrices_as_in_torch(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     return _layer(query, key, value, W_Q.T, W_K.T, W_V.T, W_O.T, heads, mask)
 
 
 # the split counts with D: d_v is not free
-@wrong("multi_head", says="")
+@wrong("multi_head", says="cannot reshape array")
 def size_of_the_model_everywhere(query, key, value, W_Q, W_K, W_V, W_O, heads, mask):
     d = query.shape[-1] // heads
 
@@ -1310,7 +1310,7 @@ def to_torch_by_torch(weights):
 
 
 # the kernels are not transposed
-@wrong("to_torch", says="")
+@wrong("to_torch", says="a transpose is missing")
 def kernels_not_transposed(weights):
     result = to_torch_by_reshape(weights)
     D = len(result["out_proj.bias"])
@@ -1320,14 +1320,14 @@ def kernels_not_transposed(weights):
 
 
 # the last kernel is not transposed
-@wrong("to_torch", says="")
+@wrong("to_torch", says="a transpose is missing")
 def output_not_transposed(weights):
     result = to_torch_by_reshape(weights)
     return result | {"out_proj.weight": result["out_proj.weight"].T}
 
 
 # nothing is transposed
-@wrong("to_torch", says="")
+@wrong("to_torch", says="a transpose is missing")
 def nothing_transposed(weights):
     return output_not_transposed(weights) | {
         "in_proj_weight": kernels_not_transposed(weights)["in_proj_weight"]
@@ -1335,14 +1335,14 @@ def nothing_transposed(weights):
 
 
 # the 3D x D matrix as a whole is turned
-@wrong("to_torch", says="")
+@wrong("to_torch", says="three matrices stand side by side")
 def side_by_side(weights):
     result = to_torch_by_reshape(weights)
     return result | {"in_proj_weight": result["in_proj_weight"].T}
 
 
 # all axes turned round, so that the heads are interleaved
-@wrong("to_torch", says="")
+@wrong("to_torch", says="numbers of a head were put before the heads")
 def axes_turned_round(weights):
     result = to_torch_by_reshape(weights)
     D = len(result["out_proj.bias"])
@@ -1351,7 +1351,7 @@ def axes_turned_round(weights):
 
 
 # the same at the end
-@wrong("to_torch", says="")
+@wrong("to_torch", says="numbers of a head were put before the heads")
 def output_axes_turned_round(weights):
     result = to_torch_by_reshape(weights)
     D = len(result["out_proj.bias"])
@@ -1359,7 +1359,7 @@ def output_axes_turned_round(weights):
 
 
 # heads interleaved in the biases
-@wrong("to_torch", says="")
+@wrong("to_torch", says="numbers of a head were put before the heads")
 def biases_interleaved(weights):
     names = ("query", "key", "value")
     biases = [weights[f"{name}/bias"].T.ravel() for name in names]
@@ -1367,7 +1367,7 @@ def biases_interleaved(weights):
 
 
 # keys first
-@wrong("to_torch", says="")
+@wrong("to_torch", says="in the order key, query, value")
 def in_another_order(weights):
     names = {"query": "key", "key": "query"}
     swapped = {}
@@ -1378,14 +1378,14 @@ def in_another_order(weights):
 
 
 # in alphabetical order: key, query, value
-@wrong("to_torch", says="")
+@wrong("to_torch", says="in the order key, query, value")
 def biases_in_alphabetical_order(weights):
     biases = [weights[f"{name}/bias"].ravel() for name in ("key", "query", "value")]
     return to_torch_by_reshape(weights) | {"in_proj_bias": np.concatenate(biases)}
 
 
 # each head's query, key and value rows together, as some checkpoints store them
-@wrong("to_torch", says="")
+@wrong("to_torch", says="query, key and value of a head stand together")
 def head_by_head(weights):
     result = to_torch_by_reshape(weights)
     names = ("query", "key", "value")
@@ -1399,7 +1399,7 @@ def head_by_head(weights):
 
 
 # no ValueError: the arrays have other shapes
-@wrong("to_torch", says="")
+@wrong("to_torch", says="key_dim is one head's")
 def any_key_dim(weights):
     names = ("query", "key", "value")
     D = len(weights["query/kernel"])
@@ -1413,7 +1413,7 @@ def any_key_dim(weights):
 
 
 # asks only whether N divides D
-@wrong("to_torch", says="")
+@wrong("to_torch", says="key_dim is one head's")
 def only_divisibility(weights):
     D, N, _ = weights["query/kernel"].shape
     if D % N:
@@ -1422,7 +1422,7 @@ def only_divisibility(weights):
 
 
 # the biases stay (N,d_k)
-@wrong("to_torch", says="")
+@wrong("to_torch", says="heads and numbers are still two axes")
 def biases_not_flat(weights):
     names = ("query", "key", "value")
     biases = [weights[f"{name}/bias"] for name in names]
@@ -1430,7 +1430,7 @@ def biases_not_flat(weights):
 
 
 # three matrices in a stack
-@wrong("to_torch", says="")
+@wrong("to_torch", says="the three are in a stack")
 def stacked(weights):
     result = to_torch_by_reshape(weights)
     D = len(result["out_proj.bias"])
@@ -1441,14 +1441,14 @@ def stacked(weights):
 
 
 # names with an underscore
-@wrong("to_torch", says="")
+@wrong("to_torch", says="not spelled as in the table")
 def other_names(weights):
     result = to_torch_by_reshape(weights)
     return {name.replace(".", "_"): array for name, array in result.items()}
 
 
 # one array forgotten
-@wrong("to_torch", says="")
+@wrong("to_torch", says="a name is missing")
 def output_bias_forgotten(weights):
     result = to_torch_by_reshape(weights)
     del result["out_proj.bias"]
@@ -1456,7 +1456,7 @@ def output_bias_forgotten(weights):
 
 
 # the scale is put into the queries' matrix, but PyTorch scales, too
-@wrong("to_torch", says="")
+@wrong("to_torch", says="queries were divided by √d_k")
 def scaled_twice(weights):
     result = {name: np.array(a) for name, a in to_torch_by_reshape(weights).items()}
     D, _, d = weights["query/kernel"].shape
@@ -1466,7 +1466,7 @@ def scaled_twice(weights):
 
 
 # the reshape alone into what fits: (N,d_k,D) read as (D,N·d_k)
-@wrong("to_torch", says="")
+@wrong("to_torch", says="D and d_k became one axis")
 def kernel_first_axis_last(weights):
     result = to_torch_by_reshape(weights)
     D = len(result["out_proj.bias"])
@@ -1477,7 +1477,7 @@ def kernel_first_axis_last(weights):
 
 
 # the kernels of the dictionary are replaced by their matrices
-@wrong("to_torch", says="")
+@wrong("to_torch", says="its inputs stay as they were")
 def dictionary_emptied(weights):
     result = to_torch_by_reshape(weights)
     for name in list(weights):
@@ -1568,13 +1568,13 @@ def rows_word_by_word(queries, keys, values, mask):
 
 
 # as found
-@wrong("grouped_attention", says="")
+@wrong("grouped_attention", says="row of the mask meets the query of another position")
 def as_found(queries, keys, values, mask):
     return _as_found(queries, keys, values, mask, lambda m, share: np.repeat(m, share, axis=0))
 
 
 # the keys tiled: head n reads key head n % G
-@wrong("grouped_attention", says="")
+@wrong("grouped_attention", says="the wrong heads are paired")
 def keys_tiled(queries, keys, values, mask):
     share = queries.shape[1] // keys.shape[1]
     return _attend(
@@ -1583,20 +1583,20 @@ def keys_tiled(queries, keys, values, mask):
 
 
 # keys repeated, values tiled
-@wrong("grouped_attention", says="")
+@wrong("grouped_attention", says="not paired in the same way")
 def values_tiled(queries, keys, values, mask):
     share = queries.shape[1] // keys.shape[1]
     return _attend(queries, keys.repeat(share, axis=1), np.tile(values, (1, share, 1, 1)), mask)
 
 
 # the mask is left out
-@wrong("grouped_attention", says="")
+@wrong("grouped_attention", says="the mask was not used")
 def grouped_without_mask(queries, keys, values, mask):
     return mask_tiled(queries, keys, values, None)
 
 
-# the columns are repeated
-@wrong("grouped_attention", says="")
+# the columns of the mask are repeated
+@wrong("grouped_attention", says="columns were repeated, not its rows")
 def mask_columns_repeated(queries, keys, values, mask):
     def widen(m, share):
         return np.repeat(m, share, axis=1).reshape(-1, m.shape[1])
@@ -1605,7 +1605,7 @@ def mask_columns_repeated(queries, keys, values, mask):
 
 
 # the rows are put word by word, the results are not put back
-@wrong("grouped_attention", says="")
+@wrong("grouped_attention", says="their contexts not put back")
 def rows_not_put_back(queries, keys, values, mask):
     B, N, T, d = queries.shape
     G = keys.shape[1]
@@ -1616,7 +1616,7 @@ def rows_not_put_back(queries, keys, values, mask):
 
 
 # the rows put word by word by a reshape alone
-@wrong("grouped_attention", says="")
+@wrong("grouped_attention", says="row of the mask meets the query of another position")
 def rows_by_reshape(queries, keys, values, mask):
     B, N, T, d = queries.shape
     G = keys.shape[1]
@@ -1626,7 +1626,7 @@ def rows_by_reshape(queries, keys, values, mask):
 
 
 # (share, G) instead of (G, share)
-@wrong("grouped_attention", says="")
+@wrong("grouped_attention", says="the wrong heads are paired")
 def groups_last(queries, keys, values, mask):
     B, N, T, d = queries.shape
     G = keys.shape[1]
@@ -1635,26 +1635,26 @@ def groups_last(queries, keys, values, mask):
 
 
 # True = forbidden
-@wrong("grouped_attention", says="")
+@wrong("grouped_attention", says="mask was read the wrong way round")
 def grouped_mask_inverted(queries, keys, values, mask):
     return mask_tiled(queries, keys, values, None if mask is None else ~mask)
 
 
 # the first key head for all
-@wrong("grouped_attention", says="")
+@wrong("grouped_attention", says="all query heads read the first key head")
 def first_key_head(queries, keys, values, mask):
     return _attend(queries, keys[:, :1], values[:, :1], mask)
 
 
 # the groups' keys are averaged
-@wrong("grouped_attention", says="")
+@wrong("grouped_attention", says="values of all groups were averaged")
 def keys_averaged(queries, keys, values, mask):
     mean = keys.mean(axis=1, keepdims=True), values.mean(axis=1, keepdims=True)
     return _attend(queries, *mean, mask)
 
 
 # no scale
-@wrong("grouped_attention", says="")
+@wrong("grouped_attention", says="scores were not divided by √d_k")
 def grouped_not_scaled(queries, keys, values, mask):
     return _as_found(
         queries, keys, values, mask, lambda m, share: np.tile(m, (share, 1)), scale=1.0
@@ -1662,7 +1662,7 @@ def grouped_not_scaled(queries, keys, values, mask):
 
 
 # the root of d_v
-@wrong("grouped_attention", says="")
+@wrong("grouped_attention", says="divided by √d_v, not by √d_k")
 def grouped_scaled_by_values(queries, keys, values, mask):
     return _as_found(
         queries, keys, values, mask, lambda m, share: np.tile(m, (share, 1)),
@@ -1671,7 +1671,7 @@ def grouped_scaled_by_values(queries, keys, values, mask):
 
 
 # after the softmax
-@wrong("grouped_attention", says="")
+@wrong("grouped_attention", says="on the weights, after the softmax")
 def grouped_mask_after_softmax(queries, keys, values, mask):
     share = queries.shape[1] // keys.shape[1]
     keys, values = keys.repeat(share, axis=1), values.repeat(share, axis=1)
@@ -1680,7 +1680,7 @@ def grouped_mask_after_softmax(queries, keys, values, mask):
 
 
 # a causal mask is built, whatever the mask says
-@wrong("grouped_attention", says="")
+@wrong("grouped_attention", says="another mask, a causal one")
 def always_causal(queries, keys, values, mask):
     T, S = queries.shape[2], keys.shape[2]
     causal = np.tri(T, S, S - T, dtype=bool)
@@ -1688,7 +1688,7 @@ def always_causal(queries, keys, values, mask):
 
 
 # the heads of the result are dealt out the wrong way
-@wrong("grouped_attention", says="")
+@wrong("grouped_attention", says="on the way in or out")
 def result_interleaved(queries, keys, values, mask):
     B, N, T, d = queries.shape
     G = keys.shape[1]
@@ -1698,7 +1698,7 @@ def result_interleaved(queries, keys, values, mask):
 
 
 # the mask of the last row for all rows of a group
-@wrong("grouped_attention", says="")
+@wrong("grouped_attention", says="last row of the mask was used")
 def last_row_of_the_mask(queries, keys, values, mask):
     return mask_tiled(
         queries, keys, values, None if mask is None else mask[-1:].repeat(len(mask), 0)
@@ -1706,7 +1706,7 @@ def last_row_of_the_mask(queries, keys, values, mask):
 
 
 # the mask is tiled by the number of key heads
-@wrong("grouped_attention", says="")
+@wrong("grouped_attention", says="(6,5) (2,2,9,5)")
 def tiled_by_key_heads(queries, keys, values, mask):
     G = keys.shape[1]
     return _as_found(queries, keys, values, mask, lambda m, share: np.tile(m, (G, 1)))
@@ -1796,13 +1796,13 @@ def film_by_torch(x, W_Q, W_K, W_V, W_O, axes):
 
 
 # softmax over the last axis alone
-@wrong("two_axes", says="")
+@wrong("two_axes", says="goes over the last axis alone")
 def softmax_over_one_axis(x, W_Q, W_K, W_V, W_O, axes):
     return _film(x, W_Q, W_K, W_V, W_O, axes, over=-1)
 
 
 # softmax over the asking places
-@wrong("two_axes", says="")
+@wrong("two_axes", says="over the places that ask")
 def softmax_over_those_who_ask(x, W_Q, W_K, W_V, W_O, axes):
     return _film(x, W_Q, W_K, W_V, W_O, axes, over=(3, 4))
 
@@ -1820,14 +1820,14 @@ def _film_scores(x, W_Q, W_K, axes):
 
 
 # one softmax after the other
-@wrong("two_axes", says="")
+@wrong("two_axes", says="over one axis and then over the other")
 def two_softmaxes(x, W_Q, W_K, W_V, W_O, axes):
     weights = softmax(softmax(_film_scores(x, W_Q, W_K, axes), axis=-1), axis=-2)
     return _with_weights(x, weights, W_V, W_O, axes)
 
 
 # the product of two softmaxes
-@wrong("two_axes", says="")
+@wrong("two_axes", says="a product of two softmaxes")
 def product_of_softmaxes(x, W_Q, W_K, W_V, W_O, axes):
     scores = _film_scores(x, W_Q, W_K, axes)
     weights = softmax(scores, axis=-1) * softmax(scores, axis=-2)
@@ -1835,37 +1835,37 @@ def product_of_softmaxes(x, W_Q, W_K, W_V, W_O, axes):
 
 
 # no scale
-@wrong("two_axes", says="")
+@wrong("two_axes", says="scores were not divided by √d_k")
 def film_not_scaled(x, W_Q, W_K, W_V, W_O, axes):
     return _film(x, W_Q, W_K, W_V, W_O, axes, scale=1.0)
 
 
 # the root of D
-@wrong("two_axes", says="")
+@wrong("two_axes", says="were divided by √D")
 def film_scaled_by_the_model(x, W_Q, W_K, W_V, W_O, axes):
     return _film(x, W_Q, W_K, W_V, W_O, axes, scale=np.sqrt(x.shape[-1]))
 
 
 # the root of d_v
-@wrong("two_axes", says="")
+@wrong("two_axes", says="scores were divided by √d_v")
 def film_scaled_by_values(x, W_Q, W_K, W_V, W_O, axes):
     return _film(x, W_Q, W_K, W_V, W_O, axes, scale=np.sqrt(W_V.shape[-1]))
 
 
 # the root of N, the wrong axis of the kernel
-@wrong("two_axes", says="")
+@wrong("two_axes", says="scores were divided by √N")
 def film_scaled_by_heads(x, W_Q, W_K, W_V, W_O, axes):
     return _film(x, W_Q, W_K, W_V, W_O, axes, scale=np.sqrt(W_K.shape[1]))
 
 
 # always the rows and columns of a frame
-@wrong("two_axes", says="")
+@wrong("two_axes", says="these are weights along (2, 3)")
 def always_the_frame(x, W_Q, W_K, W_V, W_O, axes):
     return _film(x, W_Q, W_K, W_V, W_O, (2, 3))
 
 
 # a reshape where a transpose is needed
-@wrong("two_axes", says="")
+@wrong("two_axes", says="put together by a reshape alone")
 def axes_joined_by_reshape(x, W_Q, W_K, W_V, W_O, axes):
     (other,) = {1, 2, 3} - set(axes)
     y = x.reshape(x.shape[0], x.shape[other], x.shape[axes[0]], x.shape[axes[1]], -1)
@@ -1874,27 +1874,27 @@ def axes_joined_by_reshape(x, W_Q, W_K, W_V, W_O, axes):
 
 
 # the output is brought back by a reshape
-@wrong("two_axes", says="")
+@wrong("two_axes", says="a reshape alone on the way out")
 def brought_back_by_reshape(x, W_Q, W_K, W_V, W_O, axes):
     out, weights = _film(np.moveaxis(x, axes, (2, 3)), W_Q, W_K, W_V, W_O, (2, 3))
     return out.reshape(x.shape), weights
 
 
 # the output is not brought back
-@wrong("two_axes", says="")
+@wrong("two_axes", says="are not back in their places")
 def not_brought_back(x, W_Q, W_K, W_V, W_O, axes):
     return _film(np.moveaxis(x, axes, (2, 3)), W_Q, W_K, W_V, W_O, (2, 3))
 
 
 # the same way again instead of the way back
-@wrong("two_axes", says="")
+@wrong("two_axes", says="went the same way again")
 def same_way_again(x, W_Q, W_K, W_V, W_O, axes):
     out, weights = not_brought_back(x, W_Q, W_K, W_V, W_O, axes)
     return np.moveaxis(out, axes, (2, 3)), weights
 
 
 # swapaxes: the two places stand in the other order for (1, 2)
-@wrong("two_axes", says="")
+@wrong("two_axes", says="P and Q are exchanged")
 def other_axis_swapped_to_the_front(x, W_Q, W_K, W_V, W_O, axes):
     (other,) = {1, 2, 3} - set(axes)
     out, weights = _film(x.swapaxes(1, other), W_Q, W_K, W_V, W_O, (2, 3))
@@ -1902,14 +1902,14 @@ def other_axis_swapped_to_the_front(x, W_Q, W_K, W_V, W_O, axes):
 
 
 # the heads before the axis that is not looked along
-@wrong("two_axes", says="")
+@wrong("two_axes", says="not looked along stands before the heads")
 def heads_first(x, W_Q, W_K, W_V, W_O, axes):
     out, weights = _film(x, W_Q, W_K, W_V, W_O, axes)
     return out, weights.swapaxes(1, 2)
 
 
 # the long axis is not cut again
-@wrong("two_axes", says="")
+@wrong("two_axes", says="two axes are still one")
 def weights_not_cut(x, W_Q, W_K, W_V, W_O, axes):
     out, weights = _film(x, W_Q, W_K, W_V, W_O, axes)
     B, L, N, P, Q = weights.shape[:5]
@@ -1917,29 +1917,29 @@ def weights_not_cut(x, W_Q, W_K, W_V, W_O, axes):
 
 
 # the one who asks and the one who is asked in the other order
-@wrong("two_axes", says="")
+@wrong("two_axes", says="of that which is asked are exchanged")
 def asked_before_asking(x, W_Q, W_K, W_V, W_O, axes):
     out, weights = _film(x, W_Q, W_K, W_V, W_O, axes)
     return out, weights.transpose(0, 1, 2, 5, 6, 3, 4)
 
 
 # P, P, Q, Q
-@wrong("two_axes", says="")
+@wrong("two_axes", says="the axes are P, P, Q, Q")
 def places_side_by_side(x, W_Q, W_K, W_V, W_O, axes):
     out, weights = _film(x, W_Q, W_K, W_V, W_O, axes)
     return out, weights.swapaxes(4, 5)
 
 
 # the long axis of the keys cut as (Q,P)
-@wrong("two_axes", says="")
+@wrong("two_axes", says="that is asked P and Q are exchanged")
 def cut_the_other_way(x, W_Q, W_K, W_V, W_O, axes):
     out, weights = _film(x, W_Q, W_K, W_V, W_O, axes)
     P, Q = weights.shape[-2:]
     return out, weights.reshape(*weights.shape[:5], Q, P)
 
 
-# along one axis and then along the other: axial attention
-@wrong("two_axes", says="")
+# only along its own row and column, as in axial attention
+@wrong("two_axes", says="looked along its own row and column")
 def one_axis_after_the_other(x, W_Q, W_K, W_V, W_O, axes):
     scores = _film_scores(x, W_Q, W_K, axes)
     P, Q = scores.shape[-2:]
@@ -1950,7 +1950,7 @@ def one_axis_after_the_other(x, W_Q, W_K, W_V, W_O, axes):
 
 
 # everything attends to everything
-@wrong("two_axes", says="")
+@wrong("two_axes", says="the third axis is in the softmax")
 def all_three_axes(x, W_Q, W_K, W_V, W_O, axes):
     y = np.moveaxis(x, axes, (2, 3))
     q, k, v = (np.einsum("blpqd,dnk->blnpqk", y, W) for W in (W_Q, W_K, W_V))
@@ -1962,14 +1962,14 @@ def all_three_axes(x, W_Q, W_K, W_V, W_O, axes):
 
 
 # attends along the axis that is not named
-@wrong("two_axes", says="")
+@wrong("two_axes", says="these are weights along (1, 2)")
 def along_the_other_axis(x, W_Q, W_K, W_V, W_O, axes):
     others = {(2, 3): (1, 2), (1, 3): (2, 3), (1, 2): (1, 3)}
     return _film(x, W_Q, W_K, W_V, W_O, others[tuple(axes)])
 
 
 # kernels read as (D,d_k,N)
-@wrong("two_axes", says="")
+@wrong("two_axes", says="got every N-th number")
 def kernels_cut_wrong(x, W_Q, W_K, W_V, W_O, axes):
     def turned(W):
         return W.reshape(len(W), W.shape[2], W.shape[1]).swapaxes(1, 2)
@@ -1978,7 +1978,7 @@ def kernels_cut_wrong(x, W_Q, W_K, W_V, W_O, axes):
 
 
 # merged without the transpose
-@wrong("two_axes", says="")
+@wrong("two_axes", says="heads were merged by a reshape alone")
 def film_merged_by_reshape(x, W_Q, W_K, W_V, W_O, axes):
     _, weights = _film(x, W_Q, W_K, W_V, W_O, axes)
     v = np.einsum("blpqd,dnk->blnpqk", np.moveaxis(x, axes, (2, 3)), W_V)
@@ -1988,8 +1988,8 @@ def film_merged_by_reshape(x, W_Q, W_K, W_V, W_O, axes):
     return np.moveaxis(out, (2, 3), axes), weights
 
 
-# the values are the keys
-@wrong("two_axes", says="")
+# averaged over the places that ask
+@wrong("two_axes", says="of that which is asked are exchanged")
 def values_from_other_places(x, W_Q, W_K, W_V, W_O, axes):
     weights = softmax(_film_scores(x, W_Q, W_K, axes), axis=(-2, -1))
     v = np.einsum("blpqd,dnk->blnpqk", np.moveaxis(x, axes, (2, 3)), W_V)
@@ -1998,21 +1998,21 @@ def values_from_other_places(x, W_Q, W_K, W_V, W_O, axes):
 
 
 # the heads' outputs averaged
-@wrong("two_axes", says="")
+@wrong("two_axes", says="outputs were averaged; they are summed")
 def heads_averaged(x, W_Q, W_K, W_V, W_O, axes):
     out, weights = _film(x, W_Q, W_K, W_V, W_O, axes)
     return out / W_Q.shape[1], weights
 
 
 # the scores, as Keras calls them
-@wrong("two_axes", says="")
+@wrong("two_axes", says="these are the scores, before the softmax")
 def film_scores_returned(x, W_Q, W_K, W_V, W_O, axes):
     out, _ = _film(x, W_Q, W_K, W_V, W_O, axes)
     return out, _film_scores(x, W_Q, W_K, axes)
 
 
 # queries and keys exchanged
-@wrong("two_axes", says="")
+@wrong("two_axes", says="W_Q and W_K are exchanged")
 def film_queries_and_keys_exchanged(x, W_Q, W_K, W_V, W_O, axes):
     return _film(x, W_K, W_Q, W_V, W_O, axes)
 
@@ -2133,46 +2133,46 @@ def _backward(
 
 
 # the scale is forgotten on the way back
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="was forgotten on the way back")
 def scale_forgotten_backwards(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(doutput, x, W_Q, W_K, W_V, W_O, heads, scale_back=1)
 
 
 # the scale stands there twice
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="stands twice on the way back")
 def scale_twice_backwards(doutput, x, W_Q, W_K, W_V, W_O, heads):
     d_k = W_Q.shape[1] // heads
     return _backward(doutput, x, W_Q, W_K, W_V, W_O, heads, scale_back=1 / d_k)
 
 
 # no scale at all, neither way
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="scores were not divided by √d_k")
 def no_scale_either_way(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(doutput, x, W_Q, W_K, W_V, W_O, heads, scale=1)
 
 
 # the root of D both ways
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="were divided by √D")
 def model_scale_either_way(doutput, x, W_Q, W_K, W_V, W_O, heads):
     scale = 1 / np.sqrt(x.shape[-1])
     return _backward(doutput, x, W_Q, W_K, W_V, W_O, heads, scale=scale)
 
 
 # the root of N·d_k both ways
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="divided by √(N·d_k), not by √d_k")
 def scale_of_all_heads_either_way(doutput, x, W_Q, W_K, W_V, W_O, heads):
     scale = 1 / np.sqrt(W_Q.shape[1])
     return _backward(doutput, x, W_Q, W_K, W_V, W_O, heads, scale=scale)
 
 
 # the softmax is passed by
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="the softmax's backward is missing")
 def softmax_passed_by(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(doutput, x, W_Q, W_K, W_V, W_O, heads, softmax_back=lambda a, da: da)
 
 
 # only the diagonal: a (1 - a)
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="is its diagonal alone")
 def softmax_as_sigmoid(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(
         doutput, x, W_Q, W_K, W_V, W_O, heads, softmax_back=lambda a, da: da * a * (1 - a)
@@ -2180,13 +2180,13 @@ def softmax_as_sigmoid(doutput, x, W_Q, W_K, W_V, W_O, heads):
 
 
 # nothing is taken away
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="takes no weighted mean of its row")
 def mean_not_taken_away(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(doutput, x, W_Q, W_K, W_V, W_O, heads, softmax_back=lambda a, da: a * da)
 
 
 # the plain mean is taken away
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="takes the plain mean of a row")
 def plain_mean_taken_away(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(
         doutput, x, W_Q, W_K, W_V, W_O, heads,
@@ -2195,7 +2195,7 @@ def plain_mean_taken_away(doutput, x, W_Q, W_K, W_V, W_O, heads):
 
 
 # a sum without the weights
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="takes the plain sum of a row")
 def sum_taken_away(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(
         doutput, x, W_Q, W_K, W_V, W_O, heads,
@@ -2204,7 +2204,7 @@ def sum_taken_away(doutput, x, W_Q, W_K, W_V, W_O, heads):
 
 
 # the sum over the queries
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="backward sums over the queries")
 def mean_over_queries(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(
         doutput, x, W_Q, W_K, W_V, W_O, heads,
@@ -2212,8 +2212,8 @@ def mean_over_queries(doutput, x, W_Q, W_K, W_V, W_O, heads):
     )  # fmt: skip
 
 
-# the term is not multiplied by the weight
-@wrong("multi_head_backward", says="")
+# the mean is taken away after the product
+@wrong("multi_head_backward", says="taken away first, then comes the product")
 def last_factor_forgotten(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(
         doutput, x, W_Q, W_K, W_V, W_O, heads,
@@ -2222,7 +2222,7 @@ def last_factor_forgotten(doutput, x, W_Q, W_K, W_V, W_O, heads):
 
 
 # the sum over the whole array
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="takes one sum of everything away")
 def summed_over_everything(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(
         doutput, x, W_Q, W_K, W_V, W_O, heads, softmax_back=lambda a, da: a * (da - (a * da).sum())
@@ -2230,49 +2230,49 @@ def summed_over_everything(doutput, x, W_Q, W_K, W_V, W_O, heads):
 
 
 # x as query only
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="only the path through the query")
 def x_as_query_only(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(doutput, x, W_Q, W_K, W_V, W_O, heads, terms=(1, 0, 0))
 
 
 # x as value only
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="only the path through the value")
 def x_as_value_only(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(doutput, x, W_Q, W_K, W_V, W_O, heads, terms=(0, 0, 1))
 
 
 # the keys' term is missing
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="path through the key is missing")
 def x_not_as_key(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(doutput, x, W_Q, W_K, W_V, W_O, heads, terms=(1, 0, 1))
 
 
 # the values' term is missing
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="path through the value is missing")
 def x_not_as_value(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(doutput, x, W_Q, W_K, W_V, W_O, heads, terms=(1, 1, 0))
 
 
 # the mean of three
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="the mean of the three paths")
 def mean_of_three(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(doutput, x, W_Q, W_K, W_V, W_O, heads, terms=(1 / 3, 1 / 3, 1 / 3))
 
 
 # the scores are not turned for the keys
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="a transpose is missing")
 def keys_not_turned(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(doutput, x, W_Q, W_K, W_V, W_O, heads, turn_keys=False)
 
 
 # the weights are not turned for the values
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="a transpose is missing")
 def values_not_turned(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(doutput, x, W_Q, W_K, W_V, W_O, heads, turn_values=False)
 
 
 # the gradients are merged by a reshape
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="gradients were merged by a reshape alone")
 def gradients_merged_by_reshape(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(
         doutput, x, W_Q, W_K, W_V, W_O, heads,
@@ -2281,33 +2281,33 @@ def gradients_merged_by_reshape(doutput, x, W_Q, W_K, W_V, W_O, heads):
 
 
 # the gradient at the contexts is split by a reshape
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="dcontext was split by a reshape alone")
 def gradient_split_by_reshape(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(doutput, x, W_Q, W_K, W_V, W_O, heads, split_back=_reshape_only)
 
 
 # the contexts for dW_O are merged by a reshape
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="contexts or gradients were merged")
 def contexts_merged_by_reshape(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(doutput, x, W_Q, W_K, W_V, W_O, heads, forward_merge=joined_without_swap)
 
 
 # means over the sentences
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="is a mean over sentences")
 def mean_over_sentences(doutput, x, W_Q, W_K, W_V, W_O, heads):
     dx, *dW = _backward(doutput, x, W_Q, W_K, W_V, W_O, heads)
     return dx, *(d / len(x) for d in dW)
 
 
 # means over all words
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="is a mean over words")
 def mean_over_words(doutput, x, W_Q, W_K, W_V, W_O, heads):
     dx, *dW = _backward(doutput, x, W_Q, W_K, W_V, W_O, heads)
     return dx, *(d / (x.shape[0] * x.shape[1]) for d in dW)
 
 
 # one gradient for each sentence
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="sentences are not summed")
 def sentences_not_added(doutput, x, W_Q, W_K, W_V, W_O, heads):
     dx = _backward(doutput, x, W_Q, W_K, W_V, W_O, heads)[0]
     each = [
@@ -2318,60 +2318,60 @@ def sentences_not_added(doutput, x, W_Q, W_K, W_V, W_O, heads):
 
 
 # in a loop over sentences, = instead of +=
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="only the last sentence was counted")
 def last_sentence_only(doutput, x, W_Q, W_K, W_V, W_O, heads):
     dx = _backward(doutput, x, W_Q, W_K, W_V, W_O, heads)[0]
     return dx, *_backward(doutput[-1:], x[-1:], W_Q, W_K, W_V, W_O, heads)[1:]
 
 
 # the matrices' gradients transposed
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="the gradient is transposed")
 def gradients_transposed(doutput, x, W_Q, W_K, W_V, W_O, heads):
     dx, *dW = _backward(doutput, x, W_Q, W_K, W_V, W_O, heads)
     return dx, *(d.T for d in dW)
 
 
 # keys and queries exchanged
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="this is dW_K; the order is")
 def query_and_key_gradients_exchanged(doutput, x, W_Q, W_K, W_V, W_O, heads):
     dx, dW_Q, dW_K, dW_V, dW_O = _backward(doutput, x, W_Q, W_K, W_V, W_O, heads)
     return dx, dW_K, dW_Q, dW_V, dW_O
 
 
 # dx at the end
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="the order is dx, dW_Q")
 def dx_last(doutput, x, W_Q, W_K, W_V, W_O, heads):
     dx, *dW = _backward(doutput, x, W_Q, W_K, W_V, W_O, heads)
     return *dW, dx
 
 
 # the wrong sign
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="the sign is wrong")
 def step_instead_of_gradient(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return tuple(-g for g in _backward(doutput, x, W_Q, W_K, W_V, W_O, heads))
 
 
 # dW_O from the values, without the weights
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="dW_O was made from the values")
 def output_gradient_from_values(doutput, x, W_Q, W_K, W_V, W_O, heads):
     *rest, _ = _backward(doutput, x, W_Q, W_K, W_V, W_O, heads)
     return *rest, np.einsum("btm,btd->md", x @ W_V, doutput)
 
 
 # the attention is one head
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="`heads` was not used")
 def one_head_only(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(doutput, x, W_Q, W_K, W_V, W_O, 1)
 
 
 # the doutput is taken as 1 everywhere
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="doutput was not used")
 def doutput_not_read(doutput, x, W_Q, W_K, W_V, W_O, heads):
     return _backward(np.ones(doutput.shape), x, W_Q, W_K, W_V, W_O, heads)
 
 
 # the residual path's gradient is added
-@wrong("multi_head_backward", says="")
+@wrong("multi_head_backward", says="doutput was added")
 def residual_gradient_added(doutput, x, W_Q, W_K, W_V, W_O, heads):
     dx, *dW = _backward(doutput, x, W_Q, W_K, W_V, W_O, heads)
     return dx + doutput, *dW

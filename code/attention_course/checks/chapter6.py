@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import partial, wraps
 from itertools import permutations
 
 import numpy
 
-from attention_course.checks.core import Output, Trial, exercise, np, slope
+from attention_course.checks.core import Output, Trial, close, exercise, np, slope
 
 Array = numpy.ndarray
 
@@ -23,14 +23,22 @@ BLOCKS = (
     "head blind to most of a word"
 )
 UNSCALED = "the scores were not divided by √d_k"
-MODEL_SCALE = "the scores were divided by √D, the size of all heads; a head's keys have d_k numbers"
+MODEL_SCALE = (
+    "the scores were divided by √D or √(N·d_k), the size of all heads; a head's keys have d_k "
+    "numbers"
+)
 OVER_HEADS = "the softmax went over the heads; each head has weights of its own, over the keys"
 OVER_QUERIES = "the softmax went over the queries; for each query, weights over the keys sum to 1"
 INVERTED = "the mask was read the wrong way round: True means *may attend*"
 NO_MASK = "the mask was not used"
 AFTER = "the mask was put on the weights, after the softmax, so that they no longer sum to 1"
 SMALL = "the number that was added for a forbidden key is too small; −inf gives exactly 0"
-TIMES = "the scores were multiplied by the mask: a score of 0 is not a weight of 0"
+TIMES = (
+    "a forbidden key got the score 0 (by scores times mask, or −1e-9 in place of −1e9); a score of "
+    "0 is not a weight of 0"
+)
+FIRST = "only the first sentence was used"
+SCORES = "these are the scores, before the softmax"
 
 
 def _cut(x: Array, heads: int) -> Array:
@@ -80,6 +88,8 @@ def _refuses(answer, property: str, cause: str, **given) -> None:
         return "no error" if isinstance(got, dict) else f"an array of shape {np.shape(got)}"
 
     trial = Trial(outcome, **given)
+    if trial.result.endswith("Error"):
+        cause = "it fails with another error; `raise ValueError(...)` says what is wrong"
     trial.must(property, trial.result == "ValueError", "ValueError", trial.result, cause)
 
 
@@ -96,10 +106,20 @@ def split_heads(answer, draw):
         mistakes = {IN_MEMORY: _in_memory(x, heads), EVERY_NTH: _every_nth(x, heads)}
         mistakes["order='F' is not meant"] = x.reshape(B, heads, T, size, order="F")
         mistakes["the heads are in the wrong order"] = expected[:, ::-1]
+        mistakes["words and numbers changed places before the cut: cut first"] = np.swapaxes(
+            x, 1, 2
+        ).reshape(B, heads, T, size)
+        mistakes["every head got the first d_k numbers"] = np.stack([x[..., :size]] * heads, axis=1)
+        mistakes["sentences and heads have changed places, too; sentences stay in front"] = (
+            np.swapaxes(expected, 0, 1).reshape(expected.shape)
+        )
         causes = {
+            (1, heads, T, size): FIRST,
             (B, T, heads, size): "words and heads have not changed places yet",
             (B, heads, size, T): "a head's rows are words, its columns numbers, not the reverse",
             (heads, B, T, size): "the heads were put before the sentences",
+            (heads * B, T, size): "the heads became sentences; they need an axis of their own",
+            (B, size, T, heads): "N and d_k are exchanged: D is cut into N parts of d_k numbers",
         }
         cut = Trial(answer, x=x, heads=heads).output("the result")
         cut.shape("(B,N,T,d_k)", (B, heads, T, size), causes)
@@ -121,6 +141,10 @@ def merge_heads(answer, draw):
             (B, N, T * size): "each row is a head; a row must be a word",
             (N, T, B * size): "sentences and heads have changed places, not words and heads",
             (B * T, N * size): "sentences and words share an axis",
+            (B, N * T, size): "the heads stand below each other; they belong side by side",
+            (B, T, N, size): "heads and numbers are still two axes: they are to become one",
+            (B, T, size): "the heads were added up, or averaged; they belong side by side",
+            (1, T, N * size): FIRST,
         }
         mistakes = {
             NOT_BACK: _join_in_memory(x),
@@ -128,6 +152,9 @@ def merge_heads(answer, draw):
                 np.stack([x[:, n] for n in range(N)], axis=-1).reshape(B, T, -1)
             ),
             "the heads are in the wrong order": _join(x[:, ::-1]),
+            "the words were put before the sentences; sentences stay in front": (
+                np.swapaxes(_join(x), 0, 1).reshape(B, T, -1)
+            ),
         }
         merged = Trial(answer, x=x).output("the result")
         merged.shape("(B,T,N·d_v)", (B, T, N * size), causes)
@@ -161,6 +188,19 @@ def count_parameters(answer, draw):
             ),
             "matrices and biases were counted once for each head; the heads share them": (
                 N * _count(D, small, small, D, D, bias)
+            ),
+            "each head got whole matrices; the heads share them: D/N columns each": (
+                _count(N * D, G * D, G * D, D, D, bias)
+            ),
+            "the columns of one head were counted, not those of all heads": (
+                _count(D // N, D // N, D // N, D, D, bias)
+            ),
+            "the output matrix was taken to read G heads; it reads what N query heads say": (
+                _count(D, small, small, small, D, bias)
+            ),
+            "the output's bias is missing": expected - D * bias,
+            "a bias is one number for every number given out, not one for the matrix": (
+                _count(D, small, small, D, D, False) + 4 * bias
             ),
             "the output matrix is missing": _count(D, small, small, 0, D, bias),
             "the biases were counted, or left out, against `bias`": (
@@ -231,6 +271,10 @@ def last_sentence_backwards(x, heads):
     return _cut(np.concatenate([x[:-1], x[-1:, ::-1]]), heads)
 
 
+def adds_positions_then_splits(x, heads):
+    return _cut(x + np.arange(x.shape[1])[:, None], heads)
+
+
 def last_row_reads_word_1(x, heads):
     return _cut(np.concatenate([x[:, :-1], x[:, -1:] + x[:, :1]], axis=1), heads)
 
@@ -242,10 +286,30 @@ def first_row_reads_last_word(x, heads):
 USUAL = (2, 5, 12, 3)  # (B,T,D,N)
 TESTS = "a test of the shape, or of there and back: neither says whose numbers stand in a row"
 SEARCHED = "a word's own numbers were searched in its row; a split may change them"
-ONE_WORD = "only one word was changed, or only one row looked at"
+ONE_WORD = (
+    "only one word was changed, only one row was looked at, or *every* row had to move; one is "
+    "enough"
+)
+OWN = (
+    "that a row moves with its own word was counted, the rows were taken from another axis than "
+    "the third, or True and False are exchanged"
+)
+UNSEEN = (
+    "the change was not seen: too small for np.allclose, made in the array with which it is "
+    "compared (`y = x` is no copy), or looked for in another sentence"
+)
+COMPARED = (
+    "the probe compares with one right split, or merges as one right split would; any split of a "
+    "word's own numbers is right"
+)
+ALONE = (
+    "the words were tried alone, or in another order; a row may depend on where its word stands, "
+    "but not on other words"
+)
+FIRST_HEAD = "only the first head was looked at, or only numbers of the first head were changed"
 SAME = "all numbers of a word were moved by the same amount, and this split takes that out again"
 PROBES = (
-    (cuts_and_turns, USUAL, False, "that a row moves with its own word was counted"),
+    (cuts_and_turns, USUAL, False, OWN),
     (reshape_alone, USUAL, True, TESTS),
     (
         reshape_alone,
@@ -254,17 +318,18 @@ PROBES = (
         "with T = N each head has one word whole, in all its rows",
     ),
     (reshape_alone, (2, 6, 12, 3), True, "where N divides T heads have whole words, in wrong rows"),
-    (every_nth_number, USUAL, False, "the probe compares with one right split; any is right"),
+    (every_nth_number, USUAL, False, COMPARED),
     (projects_then_splits, USUAL, False, SEARCHED),
     (normalizes_then_splits, (2, 4, 6, 2), False, SEARCHED),
     (reads_one_word_late, USUAL, True, "the words were shifted in a circle: that shows no shift"),
-    (reads_the_words_backwards, USUAL, True, "the words were reversed: that shows no reversal"),
-    (subtracts_the_mean_word, USUAL, True, "the words changed places, and a mean knows no order"),
-    (last_head_backwards, USUAL, True, "only the first head was looked at"),
-    (last_sentence_backwards, USUAL, True, "only the first sentence was looked at"),
     (last_row_reads_word_1, USUAL, True, ONE_WORD),
     (first_row_reads_last_word, USUAL, True, ONE_WORD),
+    (reads_the_words_backwards, USUAL, True, "the words were reversed: that shows no reversal"),
+    (subtracts_the_mean_word, USUAL, True, "the words changed places, and a mean knows no order"),
+    (last_head_backwards, USUAL, True, FIRST_HEAD),
+    (last_sentence_backwards, USUAL, True, "only the first sentence was looked at"),
     (normalizes_then_reshapes, USUAL, True, SAME),
+    (adds_positions_then_splits, USUAL, False, ALONE),
     (reshape_alone, (2, 5, 12, 1), False, "with one head a reshape alone is right"),
     (reshape_alone, (2, 1, 12, 3), False, "with one word there is nothing to mix"),
 )
@@ -273,7 +338,16 @@ PROBES = (
 @exercise
 def mixes_positions(answer, draw):
     for split, (*shape, heads), mixes, cause in PROBES:
-        trial = Trial(answer, split=split, shape=tuple(shape), heads=heads)
+        calls = []
+
+        @wraps(split)
+        def counted(x, heads, split=split, calls=calls):
+            calls.append(x)
+            return split(x, heads)
+
+        trial = Trial(answer, split=counted, shape=tuple(shape), heads=heads)
+        if cause == TESTS and len(calls) > 1:
+            cause = UNSEEN
         said = trial.output("the answer")
         said.shape("()", ())
         verb = "mixes" if mixes else "does not mix"
@@ -292,9 +366,13 @@ def _terms(weights: Array, values: Array, blocks: Array) -> Array:
     return terms
 
 
-def _wrong_terms(weights: Array, values: Array, W_O: Array, expected: Array) -> dict[str, Array]:
+def _wrong_terms(
+    weights: Array, values: Array, W_O: Array, expected: Array, share: int
+) -> dict[str, Array]:
+    """Mistake -> terms; share: D/N."""
     N, cut = weights.shape[1], _cut(values, weights.shape[1])
     blocks = np.stack(np.split(W_O, N))
+    short = _cut(values[..., : N * share], N), np.stack(np.split(W_O[: N * share], N))
     per_head = expected.mean(axis=3, keepdims=True)
     output = expected.sum(axis=(1, 3), keepdims=True)
     every_nth = np.stack([W_O[n::N] for n in range(N)])
@@ -318,6 +396,22 @@ def _wrong_terms(weights: Array, values: Array, W_O: Array, expected: Array) -> 
         "the output was shared out equally: the sum is right, the terms are not": (
             np.broadcast_to(output / (N * weights.shape[3]), expected.shape)
         ),
+        "a head's sum was shared out by its weights; its words have different values, too": (
+            expected.sum(axis=3, keepdims=True) * weights[..., None]
+        ),
+        "every head went through all columns and all rows; each has a block of its own": (
+            weights[..., None] * (values @ W_O)[:, None, None]
+        ),
+        "the blocks of W_O are in the wrong order": _terms(weights, cut, blocks[::-1]),
+        "d_v was taken to be D/N; the matrices say how many columns a head has": (
+            _terms(weights, *short)
+        ),
+        "all sentences got the values of the first": (
+            _terms(weights, np.stack([cut[0]] * len(cut)), blocks)
+        ),
+        "values and rows of W_O were each summed over d_v; they share that axis, one letter": (
+            _terms(weights, cut.sum(axis=-1, keepdims=True), blocks.sum(axis=1, keepdims=True))
+        ),
     }
 
 
@@ -336,10 +430,14 @@ def heads_as_sum(answer, draw):
         D, values = W_O.shape[1], value @ W_V
         expected = _terms(weights, _cut(values, N), np.stack(np.split(W_O, N)))
         output = _join(weights @ _cut(values, N)) @ W_O
-        mistakes = _wrong_terms(weights, values, W_O, expected)
+        mistakes = _wrong_terms(weights, values, W_O, expected, value.shape[-1] // N)
         trial = Trial(answer, weights=weights, value=value, W_V=W_V, W_O=W_O)
         terms, causes = trial.output("the result"), {(B, N, T, D): "the words were summed already"}
         causes[B, T, S, D] = "the heads were summed already"
+        causes |= {
+            order: "the axes are in another order" for order in permutations((B, N, T, S, D))
+        }
+        causes[B, N, T, S, W_V.shape[1] // N] = "the rows of W_O are missing"
         terms.shape("(B,N,T,S,D′)", (B, N, T, S, D), causes)
         summed = {mistake: wrong.sum(axis=(1, 3)) for mistake, wrong in mistakes.items()}
         sums = Output(trial, "the sum", terms.value.sum(axis=(1, 3)))
@@ -384,9 +482,16 @@ def _wrong_layers(query, key, value, W_Q, W_K, W_V, W_O, heads, mask) -> dict[st
         return _join(context) @ W_O, weights
 
     late = averaged(np.exp(scores))[1] * seen
+    right, plain = layer(), UNSCALED
+    if v.shape[-1] == 1:
+        plain += ", or were divided by √d_v, which is 1 here"
     found = {
         MODEL_SCALE: layer(root=D),
-        UNSCALED: layer(root=1),
+        plain: layer(root=1),
+        "the scores were multiplied by √d_k": layer(root=1 / q.shape[-1]),
+        "the scores were divided by √(D/N); d_k is what W_K says, here not D/N": (
+            layer(root=D // heads)
+        ),
         "the scores were divided by √(N·d_k), not by √d_k": layer(root=W_Q.shape[1]),
         "the scores were divided by d_k, not by its root": layer(root=q.shape[-1] ** 2),
         OVER_HEADS: averaged(powers, axis=1),
@@ -397,7 +502,16 @@ def _wrong_layers(query, key, value, W_Q, W_K, W_V, W_O, heads, mask) -> dict[st
         EVERY_NTH: layer(cut=_every_nth),
         BLOCKS: layer(matrices=[W * _blocks(W.shape, heads) for W in (W_Q, W_K, W_V)]),
         "the values were made from the keys": layer(v=key),
+        "the keys were made from the values": layer(k=value),
         "W_Q and W_K are exchanged": layer(matrices=(W_K, W_Q, W_V)),
+        "the keys were projected by W_Q": layer(matrices=(W_Q, W_Q, W_V)),
+        "the queries were projected by W_K": layer(matrices=(W_K, W_K, W_V)),
+        SCORES: (right[0], scores),
+        "the query was added; that is done around this layer, not in it": (
+            (right[0] + query, right[1])
+        ),
+        "the mask of the first sentence was used for all": layer(seen=seen[:1]),
+        "the mask's row of the first query was used for all": layer(seen=seen[:, :, :1]),
         INVERTED: layer(seen=~seen),
         NO_MASK: averaged(np.exp(scores)),
         AFTER: (_join(late @ v) @ W_O, late),
@@ -451,11 +565,16 @@ def multi_head(answer, draw):
         trial = Trial(answer, **given)
         got, looks = trial.outputs("output", "weights")
         causes = {(B, T, S): "the weights are a mean over heads, or there is only one head"}
+        if got.value.shape == weights.shape:
+            causes[looks.value.shape] = "output and weights are exchanged"
         looks.shape("(B,N,T,S)", (B, heads, T, S), causes)
         causes = {(B, T, len(arrays[-1])): "the output matrix is missing"}
         got.shape("(B,T,D)", (B, T, D), causes)
         told = "each head has weights of its own: a softmax over the keys it may attend to"
-        cause = "" if mask is None else SMALL
+        kept = looks.value * allowed[:, None]
+        kept = kept / np.maximum(np.abs(kept.sum(axis=-1, keepdims=True)), 1e-300)
+        leaks = bool(looks.value[weights == 0].any())
+        cause = SMALL if leaks and close(kept, weights, 1e-6) else ""
         looked = {mistake: pair[1] for mistake, pair in wrong.items()}
         looks.equals(told, weights, looked, cause, tolerance=1e-6)
         zeros = not np.broadcast_to(looks.value, weights.shape)[weights == 0].any()
@@ -538,7 +657,21 @@ def _wrongly_packed(weights: dict[str, Array]) -> dict[str, dict[str, Array]]:
     for order in list(permutations(PARTS))[1:]:
         told = f"the blocks lie in the order {', '.join(order)}; torch's is query, key, value"
         wrong[told] = {"order": order}
-    return {mistake: _packed(weights, **options) for mistake, options in wrong.items()}
+    found = {mistake: _packed(weights, **options) for mistake, options in wrong.items()}
+    right, (D, heads, size) = _packed(weights), weights["query/kernel"].shape
+    pairs = [(name, n) for n in range(heads) for name in PARTS]
+    together = {
+        "in_proj_weight": np.concatenate([weights[f"{name}/kernel"][:, n].T for name, n in pairs]),
+        "in_proj_bias": np.concatenate([weights[f"{name}/bias"][n] for name, n in pairs]),
+    }
+    told = "query, key and value of a head stand together; torch has the queries of all heads first"
+    found[told] = right | together
+    names = ("in_proj_weight", "in_proj_bias")
+    divided = {
+        name: np.concatenate([right[name][:D] / size**0.5, right[name][D:]]) for name in names
+    }
+    found["the queries were divided by √d_k; torch does that itself"] = right | divided
+    return found
 
 
 @exercise
@@ -546,8 +679,10 @@ def to_torch(answer, draw):
     numbers = iter(range(1000))
 
     def named(shape):
-        return np.array([next(numbers) for _ in range(np.prod(shape))]).reshape(shape)
+        return np.array([float(next(numbers)) for _ in range(np.prod(shape))]).reshape(shape)
 
+    axes = {"in_proj_weight": "(3D,D)", "in_proj_bias": "(3D,)"}
+    axes |= {"out_proj.weight": "(D,D)", "out_proj.bias": "(D,)"}
     beside = "the three matrices stand side by side; torch puts them below each other"
     for D, heads, make in ((4, 2, named), (12, 3, lambda shape: draw.normal(size=shape))):
         weights = _keras_weights(make, D, heads, D // heads)
@@ -562,7 +697,10 @@ def to_torch(answer, draw):
         trial.must(told, got == sorted(expected), sorted(expected), got, cause)
         for name, right in expected.items():
             array = Output(trial, name, trial.result[name])
-            array.shape("of nn.MultiheadAttention", right.shape, {(D, 3 * D): beside})
+            causes = {(D, 3 * D): beside}
+            causes |= dict.fromkeys(((3, D, D), (3, D)), "the three are in a stack, not joined")
+            causes[3 * heads, D // heads] = "heads and numbers are still two axes"
+            array.shape(axes[name], right.shape, causes)
             mistakes = {mistake: arrays[name] for mistake, arrays in wrong.items()}
             array.equals(f"{name}: each number is in its place", right, mistakes, tolerance=1e-6)
         same = Output(trial, "the output", _torch_forward(trial.result, heads, *inputs))
@@ -575,34 +713,58 @@ def to_torch(answer, draw):
 # --- Fewer keys ---------------------------------------------------------------
 
 
-def _grouped(queries, keys, values, allowed, reads) -> Array:
-    """allowed (N,T,S); reads: query head -> key head."""
+def _grouped(queries, keys, values, allowed, reads, hears=None, late=False) -> Array:
+    """allowed (N,T,S); reads: query head -> key head; with a mistake: hears -> value head; late:
+    the mask after the softmax."""
     contexts = np.zeros((*queries.shape[:3], values.shape[-1]))
     for b, n in np.ndindex(queries.shape[:2]):
-        k, v = keys[b, reads(n)], values[b, reads(n)]
-        contexts[b, n] = _attend(queries[b, n], k, v, allowed[n])[0]
+        k, v = keys[b, reads(n)], values[b, (hears or reads)(n)]
+        _, weights = _attend(queries[b, n], k, v, late | allowed[n])
+        contexts[b, n] = (weights * allowed[n]) @ v
     return contexts
 
 
 def _wrong_groups(queries, keys, values, allowed) -> dict[str, Array]:
-    _, N, T, size = queries.shape
+    B, N, T, size = queries.shape
+    S, d_v = values.shape[-2:]
     share, G = N // keys.shape[1], keys.shape[1]
     rows = np.repeat(allowed[0], share, axis=0).reshape(share, T, -1)  # of a group's queries
 
-    def layer(allowed=allowed, reads=lambda n: n // share, scale=1.0):
-        return _grouped(queries * scale, keys, values, allowed, reads)
+    columns = np.repeat(allowed[0], share, axis=1).reshape(share, T, S)
 
+    def layer(allowed=allowed, reads=lambda n: n // share, scale=1.0, **options):
+        return _grouped(queries * scale, keys, values, allowed, reads, **options)
+
+    def seen(rows):
+        return layer(np.broadcast_to(rows, allowed.shape))
+
+    mean = [x.mean(axis=1, keepdims=True) for x in (keys, values)]
+    by_word = layer().reshape(B, G, share, T, d_v)
     return {
         "a row of the mask meets the query of another position, in groups of several heads": (
             layer(np.concatenate([rows] * G))
         ),
-        "the wrong heads are paired: query head n (from 0) reads n % G, and not n // (N/G)": (
-            layer(reads=lambda n: n % G)
+        "the wrong heads are paired, on the way in or out: query head n (from 0) belongs to "
+        "n // (N/G), not to n % G": layer(reads=lambda n: n % G),
+        "keys and values are not paired in the same way: both of n // (N/G)": (
+            layer(hears=lambda n: n % G)
+        ),
+        "the queries of a group were ordered by position, and their contexts not put back": (
+            np.swapaxes(by_word, 2, 3).reshape(B, N, T, d_v)
+        ),
+        "keys and values of all groups were averaged": (
+            _grouped(queries, *mean, allowed, lambda n: 0)
         ),
         "all query heads read the first key head": layer(reads=lambda n: 0),
         NO_MASK: layer(np.ones_like(allowed)),
         INVERTED: layer(~allowed),
+        AFTER: layer(late=True),
+        "the mask's columns were repeated, not its rows": layer(np.concatenate([columns] * G)),
+        "the last row of the mask was used for all queries": seen(allowed[:, -1:]),
+        "the first row of the mask was used for all queries": seen(allowed[:, :1]),
+        "another mask, a causal one, was used": seen(np.tri(T, S, S - T, dtype=bool)),
         UNSCALED: layer(scale=np.sqrt(size)),
+        "the scores were divided by √d_v, not by √d_k": layer(scale=np.sqrt(size / d_v)),
     }
 
 
@@ -660,9 +822,11 @@ def _two_axes_scores(x, W_Q, W_K, axes) -> Array:
     return scores
 
 
-def _two_axes_output(weights, x, W_V, W_O, axes, back=True) -> Array:
+def _two_axes_output(weights, x, W_V, W_O, axes, back=True, joined=True) -> Array:
     words, left = _places(x, axes)
     heard = np.einsum("blnpqst,blstnv->blpqnv", weights, np.tensordot(words, W_V, axes=1))
+    if not joined:
+        heard = np.moveaxis(heard, 4, 2).reshape(heard.shape)
     output = np.tensordot(heard, W_O, axes=2)
     if back:
         return np.moveaxis(output, (1, 2, 3), (left, *axes))
@@ -674,21 +838,41 @@ def _wrong_axes(x, W_Q, W_K, W_V, W_O, axes, scores) -> dict[str, tuple[Array, A
         powers = np.exp(scores)
         return powers / powers.sum(axis=over, keepdims=True)
 
+    def turned(W):
+        return np.swapaxes(W.reshape(len(W), -1, N), 1, 2)
+
     B, L, N, P, Q = scores.shape[:5]
+    d_k, d_v = W_Q.shape[-1], W_V.shape[-1]
+    in_line = np.eye(P, dtype=bool)[:, None, :, None] | np.eye(Q, dtype=bool)[:, None]
+    q, k = (np.tensordot(_places(x, axes)[0], W, axes=1) for W in (W_Q, W_K))
+    among_all = np.einsum("blpqnk,bmstnk->blnpqmst", q, k) / np.sqrt(d_k)
+    everywhere = share(among_all, (-3, -2, -1)).sum(axis=-3)
     words = x.reshape(B, L, P, Q, -1)  # wrong unless axes are (2, 3): nothing has changed places
     flat = _two_axes_scores(words, W_Q, W_K, (2, 3))
     weights = {
         "the softmax goes over the last axis alone; it must go over both": share(scores, -1),
         "the softmax goes over one axis of the keys alone; it must go over both": share(scores, -2),
-        "the softmax goes over the places that ask, not over those that are asked": (
-            share(scores, (3, 4))
-        ),
+        "the softmax goes over the places that ask, not over those that are asked, or W_Q and W_K "
+        "are exchanged": share(scores, (3, 4)),
+        "W_Q and W_K are exchanged": share(_two_axes_scores(x, W_K, W_Q, axes), (-1, -2)),
         "two softmaxes, over one axis and then over the other; it must be one over both": (
             share(share(scores, -1), -2)
         ),
-        UNSCALED: share(scores * np.sqrt(W_Q.shape[-1]), (-1, -2)),
+        "a product of two softmaxes, over one axis and over the other; it must be one over both": (
+            share(scores, -1) * share(scores, -2)
+        ),
+        "each place looked along its own row and column; it looks at all P·Q places": (
+            share(np.where(in_line, scores, -np.inf), (-1, -2))
+        ),
+        "the third axis is in the softmax, too: each place looked at all F·R·C": everywhere,
+        UNSCALED: share(scores * np.sqrt(d_k), (-1, -2)),
         "the scores were divided by √(N·d_k), not by √d_k": share(scores / np.sqrt(N), (-1, -2)),
+        MODEL_SCALE: share(scores * np.sqrt(d_k / x.shape[-1]), (-1, -2)),
+        "the scores were divided by √d_v": share(scores * np.sqrt(d_k / d_v), (-1, -2)),
+        "the scores were divided by √N": share(scores * np.sqrt(d_k / N), (-1, -2)),
         OVER_HEADS: share(scores, 2),
+        EVERY_NTH: share(_two_axes_scores(x, turned(W_Q), turned(W_K), axes), (-1, -2)),
+        SCORES: scores,
     }
     found = {name: (w, _two_axes_output(w, x, W_V, W_O, axes)) for name, w in weights.items()}
     flat_weights = share(flat, (-1, -2))
@@ -700,10 +884,18 @@ def _wrong_axes(x, W_Q, W_K, W_V, W_O, axes, scores) -> dict[str, tuple[Array, A
     right = share(scores, (-1, -2))
     mistake = "the axes did not change places back: a reshape alone on the way out"
     found[mistake] = (right, _two_axes_output(right, x, W_V, W_O, axes, back=False))
+    turn = np.moveaxis(right, (5, 6), (3, 4))
     found["the axes of the place that asks and of that which is asked are exchanged"] = (
-        np.moveaxis(right, (5, 6), (3, 4)),
+        turn,
+        _two_axes_output(turn, x, W_V, W_O, axes),
+    )
+    found["the axes are P, P, Q, Q; first both of the place that asks"] = (
+        np.swapaxes(right, 4, 5),
         None,
     )
+    output = _two_axes_output(right, x, W_V, W_O, axes)
+    found["the heads' outputs were averaged; they are summed"] = (right, output / N)
+    found[NOT_BACK] = (right, _two_axes_output(right, x, W_V, W_O, axes, joined=False))
     return found
 
 
@@ -719,7 +911,7 @@ def two_axes(answer, draw):
 
     small = [(made(1, 2, 3, 1, 2, 1, 1, 1), (1, 3)), (made(1, 3, 1, 2, 2, 1, 1, 1), (1, 2))]
     cases = [(hand, (2, 3)), *small]
-    cases += [(made(2, 4, 3, 2, 5, 2, 3, 2), axes) for axes in ((2, 3), (1, 3), (1, 2))]
+    cases += [(made(2, 4, 3, 2, 5, 2, 3, 4), axes) for axes in ((2, 3), (1, 3), (1, 2))]
     for (x, W_Q, W_K, W_V, W_O), axes in cases:
         scores = _two_axes_scores(x, W_Q, W_K, axes)
         weights = np.exp(scores) / np.exp(scores).sum(axis=(-1, -2), keepdims=True)
@@ -728,15 +920,22 @@ def two_axes(answer, draw):
         trial = Trial(answer, x=x, W_Q=W_Q, W_K=W_K, W_V=W_V, W_O=W_O, axes=axes)
         got, looks = trial.outputs("output", "weights")
         B, L, N, P, Q = weights.shape[:5]
-        F, R, C = x.shape[1:4]
         causes = {
-            (B, F, N, R, C, R, C): "`axes` was not used: these are (2, 3)",
+            (B, L, N, Q, P, Q, P): "P and Q are exchanged; they stand in the order of `axes`",
+            (B, L, N, P, Q, Q, P): "of the place that is asked P and Q are exchanged",
+            (B, L, N, P, P, Q, Q): "the axes are P, P, Q, Q; first both of the place that asks",
             (B, N, L, P, Q, P, Q): "the axis that is not looked along stands before the heads",
             (B, L, N, P * Q, P * Q): "two axes are still one: cut them again",
             (B * L, N, P, Q, P, Q): "B and the axis not looked along are still one: cut them again",
         }
+        for other in ((1, 2), (1, 3), (2, 3)):
+            (left,) = {1, 2, 3} - set(other)
+            sizes = [x.shape[axis] for axis in other]
+            told = f"these are weights along {other}; `axes` says {axes}"
+            causes.setdefault((B, x.shape[left], N, *sizes, *sizes), told)
         looks.shape("(B,L,N,P,Q,P,Q)", weights.shape, causes)
-        causes = {(B, L, P, Q, x.shape[-1]): "the axes of the output did not change places back"}
+        told = "the axes of the output are not back in their places, or went the same way again"
+        causes = {(B, *places, x.shape[-1]): told for places in permutations(x.shape[1:4])}
         got.shape("(B,F,R,C,D)", x.shape, causes)
         told = f"axes {axes}: each place shares out 1 among all places of the two axes"
         looks.equals(told, weights, {name: pair[0] for name, pair in wrong.items()}, tolerance=1e-6)
@@ -762,13 +961,15 @@ def _gradients(
     heads,
     cut=_cut,
     join=_join,
-    scaled=True,
+    scaled=1,
     backward="right",
     turned=True,
+    root=0,
 ):
     """The three paths of dx, and the gradients of the matrices by sentence; with a mistake."""
     q, k, v = (_cut(x @ W, heads) for W in (W_Q, W_K, W_V))
-    context, weights = _attend(q, k, v, np.array(True))
+    root = root or q.shape[-1]
+    context, weights = _attend(q, k, v, np.array(True), root)
     dcontext = cut(doutput @ W_O.T, heads)
     dweights = np.einsum("bntv,bnsv->bnts", dcontext, v)
     inner = (dweights * weights).sum(axis=-1, keepdims=True)
@@ -777,9 +978,13 @@ def _gradients(
         "diagonal": weights * (1 - weights) * dweights,
         "no mean": weights * dweights,
         "missing": dweights,
+        "plain mean": weights * (dweights - dweights.mean(axis=-1, keepdims=True)),
+        "plain sum": weights * (dweights - dweights.sum(axis=-1, keepdims=True)),
+        "queries": weights * (dweights - (dweights * weights).sum(axis=-2, keepdims=True)),
+        "late": weights * dweights - inner,
+        "everything": weights * (dweights - inner.sum()),
     }
-    dscores = softmax[backward]
-    dscores = dscores / np.sqrt(q.shape[-1]) if scaled else dscores
+    dscores = softmax[backward] / np.sqrt(root) ** scaled
     to_keys = [np.swapaxes(x, -1, -2) if turned else x for x in (dscores, weights)]
     parts = [join(part) for part in (dscores @ k, to_keys[0] @ q, to_keys[1] @ dcontext)]
     dmatrices = [np.einsum("btd,bte->bde", x, part) for part in parts]
@@ -806,12 +1011,33 @@ def _wrong_gradients(inputs: list) -> dict[str, dict[str, Array]]:
     for path, dx in zip(PARTS, paths, strict=True):
         found["dx"][f"x is used three times, and only the path through the {path} is there"] = dx
     wrong = {
-        "the scale √d_k was forgotten on the way back": {"scaled": False},
+        "the scale √d_k was forgotten on the way back": {"scaled": 0},
+        "the scale √d_k stands twice on the way back": {"scaled": 2},
+        "in the forward pass " + UNSCALED: {"root": 1},
+        "in the forward pass " + MODEL_SCALE: {"root": inputs[1].shape[-1]},
+        "in the forward pass the scores were divided by √(N·d_k), not by √d_k": {
+            "root": inputs[2].shape[1]
+        },
         "the softmax's backward has no sum over the row: a(1 − a) is its diagonal alone": {
             "backward": "diagonal"
         },
         "the softmax's backward takes no weighted mean of its row away": {"backward": "no mean"},
         "the softmax's backward is missing": {"backward": "missing"},
+        "the softmax's backward takes the plain mean of a row away; it is weighted": {
+            "backward": "plain mean"
+        },
+        "the softmax's backward takes the plain sum of a row away; it is weighted": {
+            "backward": "plain sum"
+        },
+        "the softmax's backward sums over the queries; the sum goes over a row's keys": {
+            "backward": "queries"
+        },
+        "the softmax's backward: the weighted mean is taken away first, then comes the product": {
+            "backward": "late"
+        },
+        "the softmax's backward takes one sum of everything away; each row has its own": {
+            "backward": "everything"
+        },
         "on the way to keys and values a transpose is missing: T and S change places": {
             "turned": False
         },
@@ -822,8 +1048,12 @@ def _wrong_gradients(inputs: list) -> dict[str, dict[str, Array]]:
             "join": _join_in_memory,
         },
     }
-    for mistake, options in wrong.items():
-        paths, dmatrices = _gradients(*inputs, **options)
+    changed = {mistake: (inputs, options) for mistake, options in wrong.items()}
+    changed["there is one head; `heads` was not used"] = ([*inputs[:-1], 1], {})
+    told = "doutput was not used, as if it were 1 everywhere"
+    changed[told] = ([np.ones_like(inputs[0]), *inputs[1:]], {})
+    for mistake, (given, options) in changed.items():
+        paths, dmatrices = _gradients(*given, **options)
         for name, gradient in zip(
             GRADIENTS, [sum(paths), *(d.sum(0) for d in dmatrices)], strict=True
         ):
@@ -834,6 +1064,15 @@ def _wrong_gradients(inputs: list) -> dict[str, dict[str, Array]]:
         found[name]["the gradient is a mean over sentences; it is their sum"] = gradient.mean(0)
         found[name]["only the first sentence was counted"] = gradient[0]
         found[name]["only the last sentence was counted"] = gradient[-1]
+        words = inputs[0].shape[0] * inputs[0].shape[1]
+        found[name]["the gradient is a mean over words; it is their sum"] = gradient.sum(0) / words
+        found[name]["the gradient is transposed: its rows are what comes in"] = gradient.sum(0).T
+        found[name]["the sign is wrong: it is the gradient, not the step"] = -gradient.sum(0)
+    dx, (doutput, x, _, _, W_V, *_) = query + key + value, inputs
+    found["dx"]["the mean of the three paths was taken; dx is their sum"] = dx / 3
+    found["dx"]["doutput was added; there is no path around this layer"] = dx + doutput
+    told = "dW_O was made from the values; what W_O gets are the merged contexts"
+    found["dW_O"][told] = np.tensordot(x @ W_V, doutput, axes=((0, 1), (0, 1)))
     return found
 
 
@@ -858,7 +1097,10 @@ def multi_head_backward(answer, draw):
         trial = Trial(answer, doutput=doutput, **names, heads=N)
         gradients = trial.outputs(*GRADIENTS)
         for gradient, expected in zip(gradients, numeric, strict=True):
-            gradient.shape(f"of {gradient.name[1:]}", expected.shape)
+            told = f"the order is {', '.join(GRADIENTS)}"
+            causes = {other.shape: told for other in numeric}
+            causes[B, *expected.shape] = "sentences are not summed: there is one matrix for all"
+            gradient.shape(f"of {gradient.name[1:]}", expected.shape, causes)
         order = (4, 3, 1, 2, 0)  # as the gradient runs: from the output to the input
         for place in order:
             name, expected = GRADIENTS[place], numeric[place]
