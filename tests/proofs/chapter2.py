@@ -200,6 +200,12 @@ def half_precision(x, axis):
     return softmax_shifted(np.asarray(x, dtype=np.float16), axis).astype(float)
 
 
+# single precision: of 10,000.6931 three digits are left behind the point
+@wrong("softmax", says="fewer digits than float64")
+def single_precision(x, axis):
+    return softmax_shifted(np.asarray(x, dtype=np.float32), axis)
+
+
 # ---------------------------------------------------------------- 2.2 score_spread
 
 
@@ -2118,6 +2124,27 @@ def one_maximum_for_the_batch(scores, mask, dweights):
 def scores_clipped(scores, mask, dweights):
     safe = np.clip(np.where(mask, scores, 0.0), -50, 50)
     return harmless_numbers(safe, mask, dweights)
+
+
+# single precision
+@wrong("no_empty_rows", says="fewer digits than float64")
+def rows_in_single_precision(scores, mask, dweights):
+    return harmless_numbers(scores.astype(np.float32), mask, dweights)
+
+
+# a thousand is not much beside ten thousand: allowed scores lose all their weight
+@wrong("no_empty_rows", says="a number above all allowed scores stood for")
+def filled_with_a_thousand(scores, mask, dweights):
+    return _through(softmax_shifted(np.where(mask, scores, -1e3), -1) * mask, dweights)
+
+
+# a small number in the sum, the maximum subtracted: rows sum to a little less than 1
+@wrong("no_empty_rows", says="something was added to the denominator")
+def epsilon_beside_the_maximum(scores, mask, dweights):
+    filled = np.where(mask, scores, -np.inf)
+    top = filled.max(axis=-1, keepdims=True)
+    powers = np.exp(filled - np.where(np.isfinite(top), top, 0.0))
+    return _through(powers / (powers.sum(axis=-1, keepdims=True) + 1e-5), dweights)
 
 
 # the gradient as if each weight had a sigmoid

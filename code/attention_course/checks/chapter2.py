@@ -230,7 +230,7 @@ def _score_mistakes(query: numpy.ndarray, key: numpy.ndarray) -> dict[str, numpy
 @exercise
 def score_spread(answer, draw):
     small = (
-        np.log(2) * np.array([[[2.0, 0, 0, 0], [4, 0, 0, 0]]]),
+        np.log(2) * np.array([[[2.0, 0, 0, 0], [-1, 0, 0, 0]]]),
         np.array([[[0.0, 0, 0, 0], [1, 0, 0, 0], [2, 0, 0, 0]]]),
     )
     drawn = draw.normal(size=(2, 3, 6)), draw.normal(size=(2, 4, 6)) + 0.5
@@ -556,7 +556,7 @@ def _attend_cases(draw) -> list:
     padding = np.arange(5) < np.array([[[5]], [[2]]])
     causal = np.arange(5) <= np.arange(3)[:, None]
     masks = each, padding, causal, None
-    return [small, *((*drawn, mask) for mask in masks)]
+    return [small, (*small[:3], None), *((*drawn, mask) for mask in masks)]
 
 
 @exercise
@@ -875,8 +875,10 @@ def _backward_mistakes(query, states, dcontext) -> tuple[dict, dict]:
 @exercise
 def attention_backward(answer, draw):
     small = np.ones((1, 1, 1)), ALL_LN[:, :, None], np.ones((1, 1, 1))
+    middle = [[1.0, 0], [0, 2], [1, 1]], [[0.0, 1], [1, 2]], [[1.0, 2], [3, -1], [0, 1]]
     shapes = ((2, 3, 4), (2, 5, 4), (2, 3, 4))
-    for query, states, dcontext in (small, [draw.normal(size=shape) for shape in shapes]):
+    drawn = [draw.normal(size=shape) for shape in shapes]
+    for query, states, dcontext in (small, [np.array([each]) for each in middle], drawn):
         root = math.sqrt(query.shape[2])
 
         def loss(query, states, dcontext=dcontext, root=root):
@@ -983,7 +985,8 @@ def _empty_weights(weights: Output, right, named, allowed, cause) -> None:
         cause = "something was added to the denominator, and rows with keys sum to less than 1"
     whole = close(total, some, ROUNDING)
     weights.trial.must("rows with keys sum to 1", whole, right, got, _named(got, named, cause))
-    weights.equals("a softmax over the allowed places", right, named, cause, ROUNDING)
+    told, cause = "a softmax over the allowed places", _digits(weights, right)
+    weights.equals(told, right, named, cause, ROUNDING)
 
 
 def _slope_of_softmax(weights: numpy.ndarray, dweights: numpy.ndarray) -> numpy.ndarray:
