@@ -41,97 +41,97 @@ def last_rows_of_a_square(new, past):
 
 
 # the triangle at the top left
-@wrong("causal_mask", says="")
+@wrong("causal_mask", says="the triangle is aligned at the")
 def triangle_at_the_top_left(new, past):
     return np.tri(new, past + new, dtype=bool)
 
 
 # True where hidden
-@wrong("causal_mask", says="")
+@wrong("causal_mask", says="True means *forbidden* there; in this")
 def mask_upside_down(new, past):
     return ~mask_by_tri(new, past)
 
 
 # no word sees itself
-@wrong("causal_mask", says="")
+@wrong("causal_mask", says="no word may look at itself")
 def not_itself(new, past):
     return np.tri(new, past + new, past - 1, dtype=bool)
 
 
 # one word ahead is seen
-@wrong("causal_mask", says="")
+@wrong("causal_mask", says="each word sees one word too")
 def one_word_ahead(new, past):
     return np.tri(new, past + new, past + 1, dtype=bool)
 
 
 # numbers 0 and 1
-@wrong("causal_mask", says="")
+@wrong("causal_mask", says="numbers: `~` of 0 and 1")
 def mask_of_floats(new, past):
     return np.tri(new, past + new, past)
 
 
 # integers 0 and 1
-@wrong("causal_mask", says="")
+@wrong("causal_mask", says="numbers: `~` of 0 and 1")
 def mask_of_integers(new, past):
     return np.tri(new, past + new, past, dtype=int)
 
 
 # what is added to the scores
-@wrong("causal_mask", says="")
+@wrong("causal_mask", says="numbers: `~` of 0 and 1")
 def mask_to_be_added(new, past):
     return np.where(mask_by_tri(new, past), 0, -np.inf)
 
 
 # the past comes last
-@wrong("causal_mask", says="")
+@wrong("causal_mask", says="the past comes *after* the new")
 def past_on_the_right(new, past):
     return np.hstack([np.tri(new, dtype=bool), np.ones((new, past), dtype=bool)])
 
 
 # rows and columns exchanged
-@wrong("causal_mask", says="")
+@wrong("causal_mask", says="rows and columns are exchanged: a")
 def mask_transposed(new, past):
     return mask_by_tri(new, past).T
 
 
 # the past asks, too
-@wrong("causal_mask", says="")
+@wrong("causal_mask", says="the words of the past ask")
 def square_of_all_words(new, past):
     return np.tri(past + new, dtype=bool)
 
 
 # the past is forgotten
-@wrong("causal_mask", says="")
+@wrong("causal_mask", says="the columns of the past are")
 def square_of_the_new(new, past):
     return np.tri(new, dtype=bool)
 
 
 # the past is hidden
-@wrong("causal_mask", says="")
+@wrong("causal_mask", says="the past is hidden")
 def past_is_hidden(new, past):
     return np.hstack([np.zeros((new, past), dtype=bool), np.tri(new, dtype=bool)])
 
 
 # everything is allowed
-@wrong("causal_mask", says="")
+@wrong("causal_mask", says="nothing is forbidden: later words stand")
 def nothing_hidden(new, past):
     return np.ones((new, past + new), dtype=bool)
 
 
 # the upper triangle instead of the lower
-@wrong("causal_mask", says="")
+@wrong("causal_mask", says="each word looks at itself and")
 def upper_triangle(new, past):
     return np.triu(np.ones((new, past + new), dtype=bool), k=past)
 
 
 # an axis too many, as for a batch
-@wrong("causal_mask", says="")
+@wrong("causal_mask", says="an axis for the batch; the")
 def mask_with_a_batch_axis(new, past):
     return mask_by_tri(new, past)[None]
 
 
 # the offset of the example
-@wrong("causal_mask", says="")
+@wrong("causal_mask", says="the offset is 1 whatever the")
 def offset_of_the_example(new, past):
     return np.tri(new, past + new, 1, dtype=bool)
 
@@ -174,14 +174,14 @@ def noam_by_torch(step, size, warmup):
 
 
 # steps below 1 become 1
-@wrong("noam", says="")
+@wrong("noam", says="step 0, at which 1/√step is")
 def step_raised_to_one(step, size, warmup):
     step = max(step, 1)
     return size**-0.5 * min(step**-0.5, step * warmup**-1.5)
 
 
 # counted from 0
-@wrong("noam", says="")
+@wrong("noam", says="one step early: 1 is added")
 def counted_from_zero(step, size, warmup):
     if step < 0:
         raise ValueError(f"step {step}")
@@ -189,7 +189,7 @@ def counted_from_zero(step, size, warmup):
 
 
 # refused rightly, but one step on
-@wrong("noam", says="")
+@wrong("noam", says="one step early: 1 is added")
 def one_step_on(step, size, warmup):
     if step < 1:
         raise ValueError(f"step {step}")
@@ -197,7 +197,7 @@ def one_step_on(step, size, warmup):
 
 
 # refused rightly, but one step late
-@wrong("noam", says="")
+@wrong("noam", says="one step late: the steps are")
 def one_step_late(step, size, warmup):
     if step < 1:
         raise ValueError(f"step {step}")
@@ -205,26 +205,26 @@ def one_step_late(step, size, warmup):
 
 
 # no check at all
-@wrong("noam", says="")
+@wrong("noam", says="step 0, at which 1/√step is")
 def no_refusal(step, size, warmup):
     return size**-0.5 * min(step**-0.5, step * warmup**-1.5)
 
 
 # no check, and NumPy goes on with infinity
-@wrong("noam", says="")
+@wrong("noam", says="step 0, at which 1/√step is")
 def no_refusal_by_numpy(step, size, warmup):
     with np.errstate(all="ignore"):
         return size**-0.5 * np.minimum(np.float64(step) ** -0.5, step * float(warmup) ** -1.5)
 
 
 # a rate of 0 at step 0
-@wrong("noam", says="")
+@wrong("noam", says="step 0, at which 1/√step is")
 def zero_at_step_zero(step, size, warmup):
     return 0.0 if step < 1 else noam_by_minimum(step, size, warmup)
 
 
 # only 0 is refused
-@wrong("noam", says="")
+@wrong("noam", says="only step 0 is refused")
 def only_zero_is_refused(step, size, warmup):
     if step == 0:
         raise ValueError(f"step {step}")
@@ -232,7 +232,7 @@ def only_zero_is_refused(step, size, warmup):
 
 
 # the message does not say which step
-@wrong("noam", says="")
+@wrong("noam", says="the message does not say what")
 def message_without_the_step(step, size, warmup):
     if step < 1:
         raise ValueError("the step is too small")
@@ -240,14 +240,14 @@ def message_without_the_step(step, size, warmup):
 
 
 # assert raises another error
-@wrong("noam", says="")
+@wrong("noam", says="an error of another kind: `raise")
 def refused_by_assert(step, size, warmup):
     assert step >= 1, f"step {step}"
     return noam_by_minimum(step, size, warmup)
 
 
 # the error is returned
-@wrong("noam", says="")
+@wrong("noam", says="the error is returned; it must")
 def error_is_returned(step, size, warmup):
     if step < 1:
         return ValueError(f"step {step}")
@@ -255,7 +255,7 @@ def error_is_returned(step, size, warmup):
 
 
 # step 1 is refused, too
-@wrong("noam", says="")
+@wrong("noam", says="got ValueError: step 1")
 def step_one_is_refused(step, size, warmup):
     if step <= 1:
         raise ValueError(f"step {step}")
@@ -263,7 +263,7 @@ def step_one_is_refused(step, size, warmup):
 
 
 # the larger of the two
-@wrong("noam", says="")
+@wrong("noam", says="the larger of the two was")
 def maximum_for_minimum(step, size, warmup):
     if step < 1:
         raise ValueError(f"step {step}")
@@ -271,7 +271,7 @@ def maximum_for_minimum(step, size, warmup):
 
 
 # the size is forgotten
-@wrong("noam", says="")
+@wrong("noam", says="the factor of the model's size")
 def size_forgotten(step, size, warmup):
     if step < 1:
         raise ValueError(f"step {step}")
@@ -279,7 +279,7 @@ def size_forgotten(step, size, warmup):
 
 
 # the root of the size instead of one over it
-@wrong("noam", says="")
+@wrong("noam", says="the model's size stands in the")
 def times_the_root_of_the_size(step, size, warmup):
     if step < 1:
         raise ValueError(f"step {step}")
@@ -287,7 +287,7 @@ def times_the_root_of_the_size(step, size, warmup):
 
 
 # one over the size, without the root
-@wrong("noam", says="")
+@wrong("noam", says="the model's size is not under")
 def divided_by_the_size(step, size, warmup):
     if step < 1:
         raise ValueError(f"step {step}")
@@ -295,7 +295,7 @@ def divided_by_the_size(step, size, warmup):
 
 
 # exponent -1/2 for the warm-up
-@wrong("noam", says="")
+@wrong("noam", says="the exponent of the warm-up is")
 def warmup_to_minus_one_half(step, size, warmup):
     if step < 1:
         raise ValueError(f"step {step}")
@@ -303,7 +303,7 @@ def warmup_to_minus_one_half(step, size, warmup):
 
 
 # step / warmup: a multiple of the peak's rate that is not scaled
-@wrong("noam", says="")
+@wrong("noam", says="the line of the warm-up is")
 def step_over_warmup(step, size, warmup):
     if step < 1:
         raise ValueError(f"step {step}")
@@ -311,7 +311,7 @@ def step_over_warmup(step, size, warmup):
 
 
 # the sign of the warm-up's exponent
-@wrong("noam", says="")
+@wrong("noam", says="only the fall is there: the")
 def warmup_to_plus(step, size, warmup):
     if step < 1:
         raise ValueError(f"step {step}")
@@ -319,13 +319,13 @@ def warmup_to_plus(step, size, warmup):
 
 
 # the rate stays at its peak
-@wrong("noam", says="")
+@wrong("noam", says="after the warm-up the rate stays")
 def no_fall(step, size, warmup):
     return noam_by_minimum(min(step, warmup), size, warmup)
 
 
 # no warm-up
-@wrong("noam", says="")
+@wrong("noam", says="only the fall is there: the")
 def no_rise(step, size, warmup):
     if step < 1:
         raise ValueError(f"step {step}")
@@ -333,7 +333,7 @@ def no_rise(step, size, warmup):
 
 
 # falls as one over the step
-@wrong("noam", says="")
+@wrong("noam", says="after the warm-up it falls with")
 def falls_without_the_root(step, size, warmup):
     if step < 1:
         raise ValueError(f"step {step}")
@@ -343,7 +343,7 @@ def falls_without_the_root(step, size, warmup):
 
 
 # size and warm-up exchanged
-@wrong("noam", says="")
+@wrong("noam", says="the model's size and the warm-up")
 def size_and_warmup_exchanged(step, size, warmup):
     return noam_by_minimum(step, warmup, size)
 
@@ -422,14 +422,14 @@ def _omega(size, base=10000.0):
 
 
 # all sines, then all cosines
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="all sines first, then all cosines")
 def sines_first(length, size):
     both = _places(length, size, _omega(size))
     return np.concatenate([both[:, 0::2], both[:, 1::2]], axis=1)
 
 
 # cosine before sine
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="sine and cosine are exchanged")
 def cosine_before_sine(length, size):
     both = _places(length, size, _omega(size))
     out = np.empty_like(both)
@@ -438,25 +438,25 @@ def cosine_before_sine(length, size):
 
 
 # places counted from 1
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="places are counted from 1; the")
 def places_from_one(length, size):
     return _places(length, size, _omega(size), first=1)
 
 
 # i/D instead of 2i/D
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="the exponent holds i in place")
 def half_the_exponent(length, size):
     return _places(length, size, 10000.0 ** (-np.arange(size // 2) / size))
 
 
 # the even numbers are doubled once more
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="the exponent holds 4i: the numbers")
 def twice_the_exponent(length, size):
     return _places(length, size, 10000.0 ** (-2 * np.arange(0, size, 2) / size))
 
 
 # each column has a frequency of its own
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="the exponent holds twice the column")
 def frequency_of_each_column(length, size):
     if size % 2:
         raise ValueError(f"odd size {size}")
@@ -466,7 +466,7 @@ def frequency_of_each_column(length, size):
 
 
 # each column has a frequency of its own, with exponent c/D
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="the exponent holds the column: the")
 def frequency_of_each_column_by_column(length, size):
     if size % 2:
         raise ValueError(f"odd size {size}")
@@ -476,37 +476,37 @@ def frequency_of_each_column_by_column(length, size):
 
 
 # the sign of the exponent
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="the sign of the exponent: the")
 def plus_in_the_exponent(length, size):
     return _places(length, size, 1 / _omega(size))
 
 
 # 1000 for 10000
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="the base is not 10000")
 def a_zero_too_few(length, size):
     return _places(length, size, _omega(size, 1000.0))
 
 
 # the last frequency is 1/10000, as in tensor2tensor
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="the last frequency is 1/10000: divided")
 def last_frequency_reached(length, size):
     return _places(length, size, 10000.0 ** (-np.arange(size // 2) / max(size // 2 - 1, 1)))
 
 
 # rows and columns exchanged
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="rows and columns are exchanged: a")
 def places_transposed(length, size):
     return _places(length, size, _omega(size)).T
 
 
 # full turns
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="the angle is multiplied by 2π")
 def two_pi(length, size):
     return _places(length, size, 2 * np.pi * _omega(size))
 
 
 # sine and cosine chosen by the place instead of the column
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="the *place* says whether it is")
 def sine_at_even_places(length, size):
     if size % 2:
         raise ValueError(f"odd size {size}")
@@ -515,7 +515,7 @@ def sine_at_even_places(length, size):
 
 
 # a period for each place: place and pair exchanged
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="each place has a frequency of")
 def period_of_each_place(length, size):
     if size % 2:
         raise ValueError(f"odd size {size}")
@@ -526,7 +526,7 @@ def period_of_each_place(length, size):
 
 
 # sines only
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="there are only sines")
 def sines_only(length, size):
     if size % 2:
         raise ValueError(f"odd size {size}")
@@ -534,13 +534,13 @@ def sines_only(length, size):
 
 
 # an odd size gets a sine more
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="the last sine has no cosine")
 def odd_size_is_cut(length, size):
     return places_by_slices(length, size + size % 2)[:, :size]
 
 
 # the error does not say the size
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="the message does not say what")
 def message_without_the_size(length, size):
     if size % 2:
         raise ValueError("the size must be even")
@@ -548,7 +548,7 @@ def message_without_the_size(length, size):
 
 
 # NumPy's own error, which tells of shapes
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="the message does not say what")
 def odd_size_left_to_numpy(length, size):
     angles = np.outer(np.arange(length), 10000.0 ** (-np.arange(0, size, 2) / size))
     out = np.empty((length, size))
@@ -557,7 +557,7 @@ def odd_size_left_to_numpy(length, size):
 
 
 # even sizes are refused
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="got ValueError: size 4")
 def even_size_refused(length, size):
     if size % 2 == 0:
         raise ValueError(f"size {size}")
@@ -565,13 +565,13 @@ def even_size_refused(length, size):
 
 
 # an axis for the batch
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="an axis for the batch; places")
 def places_with_a_batch_axis(length, size):
     return places_by_slices(length, size)[None]
 
 
 # whole numbers: the frequencies are 1, 0, 0, ...
-@wrong("positional_encoding", says="")
+@wrong("positional_encoding", says="all pairs have the frequency 1")
 def integer_division(length, size):
     return _places(length, size, 10000.0 ** -(2 * np.arange(size // 2) // size))
 
@@ -624,6 +624,13 @@ def back_with_a_large_number(x, w_q, w_k, w_v):
 
 
 @right("look_back")
+def back_with_a_large_number_added(x, w_q, w_k, w_v):
+    mask = (1 - np.tri(x.shape[1])) * -1e9
+    weights = _softmax(_scores(x, w_q, w_k) + mask)
+    return weights @ (x @ w_v), weights
+
+
+@right("look_back")
 def back_by_torch(x, w_q, w_k, w_v):
     import torch
 
@@ -645,14 +652,14 @@ def back_with_powers_hidden(x, w_q, w_k, w_v):
 
 
 # nothing mended
-@wrong("look_back", says="")
+@wrong("look_back", says="the bug as found: later words")
 def back_as_found(x, w_q, w_k, w_v):
     weights = np.where(_hidden(x), 0, _softmax(_scores(x, w_q, w_k)))
     return weights @ (x @ w_v), weights
 
 
 # divided by the sum once more
-@wrong("look_back", says="")
+@wrong("look_back", says="later words are taken out after")
 def divided_once_more(x, w_q, w_k, w_v):
     weights = np.where(_hidden(x), 0, _softmax(_scores(x, w_q, w_k)))
     with np.errstate(all="ignore"):
@@ -661,7 +668,7 @@ def divided_once_more(x, w_q, w_k, w_v):
 
 
 # divided by the sum once more, with a small number against 0/0
-@wrong("look_back", says="")
+@wrong("look_back", says="later words are taken out after")
 def divided_once_more_with_epsilon(x, w_q, w_k, w_v):
     weights = np.where(_hidden(x), 0, _softmax(_scores(x, w_q, w_k)))
     weights = weights / (weights.sum(axis=-1, keepdims=True) + 1e-12)
@@ -669,7 +676,7 @@ def divided_once_more_with_epsilon(x, w_q, w_k, w_v):
 
 
 # the largest score is looked for among the hidden, too
-@wrong("look_back", says="")
+@wrong("look_back", says="later words are taken out after")
 def maximum_over_all(x, w_q, w_k, w_v):
     scores = _scores(x, w_q, w_k)
     powers = np.exp(scores - scores.max(axis=-1, keepdims=True)) * ~_hidden(x)
@@ -679,7 +686,7 @@ def maximum_over_all(x, w_q, w_k, w_v):
 
 
 # no largest score is taken away
-@wrong("look_back", says="")
+@wrong("look_back", says="exp of a thousand is infinite")
 def no_maximum_taken_away(x, w_q, w_k, w_v):
     with np.errstate(all="ignore"):
         powers = np.exp(np.where(_hidden(x), -np.inf, _scores(x, w_q, w_k)))
@@ -688,49 +695,49 @@ def no_maximum_taken_away(x, w_q, w_k, w_v):
 
 
 # a score of 0 is not a hidden one
-@wrong("look_back", says="")
+@wrong("look_back", says="later words get the score 0")
 def scores_times_mask(x, w_q, w_k, w_v):
     weights = _softmax(_scores(x, w_q, w_k) * ~_hidden(x))
     return weights @ (x @ w_v), weights
 
 
 # scores of 0, and the weights are then hidden, too
-@wrong("look_back", says="")
+@wrong("look_back", says="later words get the score 0")
 def scores_times_mask_then_hidden(x, w_q, w_k, w_v):
     weights = _softmax(_scores(x, w_q, w_k) * ~_hidden(x)) * ~_hidden(x)
     return weights @ (x @ w_v), weights
 
 
 # too little is taken away from hidden scores
-@wrong("look_back", says="")
+@wrong("look_back", says="later words are only pushed down")
 def minus_one_hundred(x, w_q, w_k, w_v):
     weights = _softmax(_scores(x, w_q, w_k) - 100.0 * _hidden(x))
     return weights @ (x @ w_v), weights
 
 
 # -10000 is the habit of float16
-@wrong("look_back", says="")
+@wrong("look_back", says="later words are only pushed down")
 def minus_ten_thousand(x, w_q, w_k, w_v):
     weights = _softmax(_scores(x, w_q, w_k) - 1e4 * _hidden(x))
     return weights @ (x @ w_v), weights
 
 
 # hidden scores become -100, which may be the largest of the row
-@wrong("look_back", says="")
+@wrong("look_back", says="later words are only pushed down")
 def replaced_by_minus_one_hundred(x, w_q, w_k, w_v):
     weights = _softmax(np.where(_hidden(x), -100.0, _scores(x, w_q, w_k)))
     return weights @ (x @ w_v), weights
 
 
 # the triangle upside down
-@wrong("look_back", says="")
+@wrong("look_back", says="the mask is upside down: each row sees itself")
 def past_hidden_for_future(x, w_q, w_k, w_v):
     weights = _softmax(np.where(_hidden(x).T, -np.inf, _scores(x, w_q, w_k)))
     return weights @ (x @ w_v), weights
 
 
 # True taken for hidden
-@wrong("look_back", says="")
+@wrong("look_back", says="the mask is upside down: each row sees later")
 def mask_read_upside_down(x, w_q, w_k, w_v):
     allowed = np.tri(x.shape[1], dtype=bool)
     weights = _softmax(np.where(allowed, -1e30, _scores(x, w_q, w_k)))
@@ -738,7 +745,7 @@ def mask_read_upside_down(x, w_q, w_k, w_v):
 
 
 # the word itself is hidden as well
-@wrong("look_back", says="")
+@wrong("look_back", says="no row sees its own word")
 def itself_hidden(x, w_q, w_k, w_v):
     hidden = np.triu(np.ones((x.shape[1], x.shape[1]), dtype=bool))
     weights = _softmax(np.where(hidden, -1e30, _scores(x, w_q, w_k)))
@@ -746,7 +753,7 @@ def itself_hidden(x, w_q, w_k, w_v):
 
 
 # one word ahead is seen
-@wrong("look_back", says="")
+@wrong("look_back", says="each row sees one later word")
 def one_word_ahead_is_seen(x, w_q, w_k, w_v):
     hidden = np.triu(np.ones((x.shape[1], x.shape[1]), dtype=bool), k=2)
     weights = _softmax(np.where(hidden, -np.inf, _scores(x, w_q, w_k)))
@@ -754,14 +761,14 @@ def one_word_ahead_is_seen(x, w_q, w_k, w_v):
 
 
 # no mask
-@wrong("look_back", says="")
+@wrong("look_back", says="there is no mask: later words")
 def mask_left_out(x, w_q, w_k, w_v):
     weights = _softmax(_scores(x, w_q, w_k))
     return weights @ (x @ w_v), weights
 
 
 # the root is lost on the way
-@wrong("look_back", says="")
+@wrong("look_back", says="the scale 1/√d_k was in order")
 def scale_lost(x, w_q, w_k, w_v):
     scores = (x @ w_q) @ (x @ w_k).swapaxes(1, 2)
     weights = _softmax(np.where(_hidden(x), -np.inf, scores))
@@ -769,7 +776,7 @@ def scale_lost(x, w_q, w_k, w_v):
 
 
 # the root of D
-@wrong("look_back", says="")
+@wrong("look_back", says="the scale is 1/√D; a score")
 def root_of_the_model_size(x, w_q, w_k, w_v):
     scores = (x @ w_q) @ (x @ w_k).swapaxes(1, 2) / np.sqrt(x.shape[-1])
     weights = _softmax(np.where(_hidden(x), -np.inf, scores))
@@ -777,14 +784,14 @@ def root_of_the_model_size(x, w_q, w_k, w_v):
 
 
 # softmax over those who ask
-@wrong("look_back", says="")
+@wrong("look_back", says="the softmax goes over the queries")
 def softmax_over_the_askers(x, w_q, w_k, w_v):
     weights = _softmax(np.where(_hidden(x), -np.inf, _scores(x, w_q, w_k)), axis=1)
     return weights @ (x @ w_v), weights
 
 
 # the weights are mended, the context comes from the old ones
-@wrong("look_back", says="")
+@wrong("look_back", says="the context is not made with")
 def context_from_the_old_weights(x, w_q, w_k, w_v):
     old = np.where(_hidden(x), 0, _softmax(_scores(x, w_q, w_k)))
     weights = _softmax(np.where(_hidden(x), -np.inf, _scores(x, w_q, w_k)))
@@ -792,7 +799,7 @@ def context_from_the_old_weights(x, w_q, w_k, w_v):
 
 
 # the context is mended, the map is the old one
-@wrong("look_back", says="")
+@wrong("look_back", says="the context is not made with")
 def map_of_the_old_weights(x, w_q, w_k, w_v):
     old = np.where(_hidden(x), 0, _softmax(_scores(x, w_q, w_k)))
     weights = _softmax(np.where(_hidden(x), -np.inf, _scores(x, w_q, w_k)))
@@ -800,7 +807,7 @@ def map_of_the_old_weights(x, w_q, w_k, w_v):
 
 
 # 0 times infinity is not a number
-@wrong("look_back", says="")
+@wrong("look_back", says="0 · ∞ is not a number")
 def zero_times_infinity(x, w_q, w_k, w_v):
     with np.errstate(all="ignore"):
         weights = _softmax(_scores(x, w_q, w_k) + _hidden(x) * -np.inf)
@@ -808,26 +815,26 @@ def zero_times_infinity(x, w_q, w_k, w_v):
 
 
 # weights first
-@wrong("look_back", says="")
+@wrong("look_back", says="the two come in the other")
 def weights_returned_first(x, w_q, w_k, w_v):
     context, weights = back_with_minus_infinity(x, w_q, w_k, w_v)
     return weights, context
 
 
 # the context alone
-@wrong("look_back", says="")
+@wrong("look_back", says="no `return context, weights`")
 def context_alone(x, w_q, w_k, w_v):
     return back_with_minus_infinity(x, w_q, w_k, w_v)[0]
 
 
 # the first sentence alone
-@wrong("look_back", says="")
+@wrong("look_back", says="only the first sentence is there")
 def first_sentence_alone(x, w_q, w_k, w_v):
     return back_with_minus_infinity(x[:1], w_q, w_k, w_v)
 
 
 # the last word is left out of the softmax for everybody
-@wrong("look_back", says="")
+@wrong("look_back", says="the last word is hidden from")
 def last_word_hidden_from_all(x, w_q, w_k, w_v):
     scores = _scores(x, w_q, w_k)
     hidden = _hidden(x).copy()
@@ -837,7 +844,7 @@ def last_word_hidden_from_all(x, w_q, w_k, w_v):
 
 
 # the weights are transposed in the mixture
-@wrong("look_back", says="")
+@wrong("look_back", says="the weights stand transposed in the")
 def mixture_over_the_askers(x, w_q, w_k, w_v):
     _, weights = back_with_minus_infinity(x, w_q, w_k, w_v)
     return np.einsum("bts,btv->bsv", weights, x @ w_v), weights
@@ -912,7 +919,7 @@ def smoothed_by_torch(logits, targets, pad, smoothing):
 
 
 # ε is shared among all V, as PyTorch does
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="ε is spread over all V")
 def shared_among_all(logits, targets, pad, smoothing):
     V = logits.shape[-1]
     q = np.full(logits.shape, smoothing / V)
@@ -921,7 +928,7 @@ def shared_among_all(logits, targets, pad, smoothing):
 
 
 # target 1 − ε, all others (with pad) ε/(V − 1)
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="a share of ε is on")
 def pad_gets_a_share(logits, targets, pad, smoothing):
     V = logits.shape[-1]
     q = np.full(logits.shape, smoothing / (V - 1))
@@ -930,7 +937,7 @@ def pad_gets_a_share(logits, targets, pad, smoothing):
 
 
 # pad gets nothing, but ε is divided by V − 1
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="ε is divided by V −")
 def divided_by_v_minus_one(logits, targets, pad, smoothing):
     V = logits.shape[-1]
     q = _smoothed_targets(targets, V, pad, smoothing / (V - 1), 1 - smoothing)
@@ -938,7 +945,7 @@ def divided_by_v_minus_one(logits, targets, pad, smoothing):
 
 
 # pad gets nothing, but ε is divided by V
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="ε is divided by V: neither")
 def divided_by_v(logits, targets, pad, smoothing):
     V = logits.shape[-1]
     q = _smoothed_targets(targets, V, pad, smoothing / V, 1 - smoothing)
@@ -946,7 +953,7 @@ def divided_by_v(logits, targets, pad, smoothing):
 
 
 # the target gets its share of ε as well, among all but pad
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="the target gets a share of")
 def target_gets_a_share(logits, targets, pad, smoothing):
     V = logits.shape[-1]
     share = smoothing / (V - 1)
@@ -955,7 +962,7 @@ def target_gets_a_share(logits, targets, pad, smoothing):
 
 
 # the target keeps 1
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="the target keeps 1: what the")
 def target_keeps_one(logits, targets, pad, smoothing):
     V = logits.shape[-1]
     q = _smoothed_targets(targets, V, pad, smoothing / (V - 2), 1.0)
@@ -963,14 +970,14 @@ def target_keeps_one(logits, targets, pad, smoothing):
 
 
 # each other token gets ε
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="each other token gets all of")
 def each_other_gets_epsilon(logits, targets, pad, smoothing):
     q = _smoothed_targets(targets, logits.shape[-1], pad, smoothing, 1 - smoothing)
     return _mean_loss(_log_softmax(logits), q, targets != pad)
 
 
 # ε and 1 − ε exchanged
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="ε and 1 − ε are exchanged")
 def epsilon_for_the_target(logits, targets, pad, smoothing):
     V = logits.shape[-1]
     q = _smoothed_targets(targets, V, pad, (1 - smoothing) / (V - 2), smoothing)
@@ -978,14 +985,14 @@ def epsilon_for_the_target(logits, targets, pad, smoothing):
 
 
 # no smoothing at all
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="nothing is smoothed")
 def not_smoothed(logits, targets, pad, smoothing):
     q = np.eye(logits.shape[-1])[targets]
     return _mean_loss(_log_softmax(logits), q, targets != pad)
 
 
 # pads are part of the mean
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="the sum is divided by B·T")
 def pads_are_words(logits, targets, pad, smoothing):
     V = logits.shape[-1]
     q = _smoothed_targets(targets, V, pad, smoothing / (V - 2), 1 - smoothing)
@@ -993,7 +1000,7 @@ def pads_are_words(logits, targets, pad, smoothing):
 
 
 # pads add nothing, but are counted
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="the sum is divided by B·T")
 def pads_are_counted(logits, targets, pad, smoothing):
     V = logits.shape[-1]
     q = _smoothed_targets(targets, V, pad, smoothing / (V - 2), 1 - smoothing)
@@ -1002,7 +1009,7 @@ def pads_are_counted(logits, targets, pad, smoothing):
 
 
 # pads add their loss, but are not counted
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="pads are part of the sum")
 def pads_add_their_loss(logits, targets, pad, smoothing):
     V = logits.shape[-1]
     q = _smoothed_targets(targets, V, pad, smoothing / (V - 2), 1 - smoothing)
@@ -1010,20 +1017,20 @@ def pads_add_their_loss(logits, targets, pad, smoothing):
 
 
 # a sum
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="the sum over the words of")
 def summed_not_averaged(logits, targets, pad, smoothing):
     return smoothed_in_closed_form(logits, targets, pad, smoothing) * (targets != pad).sum()
 
 
 # divided by the number of sentences
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="the sum is divided by the")
 def averaged_over_sentences(logits, targets, pad, smoothing):
     total = smoothed_in_closed_form(logits, targets, pad, smoothing) * (targets != pad).sum()
     return total / len(targets)
 
 
 # a mean of means
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="the mean of the sentences' means")
 def mean_of_means(logits, targets, pad, smoothing):
     means = [
         smoothed_in_closed_form(logits[b : b + 1], targets[b : b + 1], pad, smoothing)
@@ -1033,31 +1040,31 @@ def mean_of_means(logits, targets, pad, smoothing):
 
 
 # divided by V, too
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="the sum is divided by V")
 def averaged_over_the_vocabulary(logits, targets, pad, smoothing):
     return smoothed_in_closed_form(logits, targets, pad, smoothing) / logits.shape[-1]
 
 
 # the minus is forgotten
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="the sign: a loss is −log")
 def loss_without_minus(logits, targets, pad, smoothing):
     return -smoothed_in_closed_form(logits, targets, pad, smoothing)
 
 
 # bits
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="a logarithm with another base")
 def loss_in_bits(logits, targets, pad, smoothing):
     return smoothed_in_closed_form(logits, targets, pad, smoothing) / math.log(2)
 
 
 # pad is taken to be 0
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="pad is taken to be 0")
 def smoothed_where_pad_is_zero(logits, targets, pad, smoothing):
     return smoothed_in_closed_form(logits, targets, 0, smoothing)
 
 
 # exp of large logits
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="exp(1000) is infinite: take the largest")
 def exp_of_large_logits(logits, targets, pad, smoothing):
     V = logits.shape[-1]
     q = _smoothed_targets(targets, V, pad, smoothing / (V - 2), 1 - smoothing)
@@ -1067,7 +1074,7 @@ def exp_of_large_logits(logits, targets, pad, smoothing):
 
 
 # the logarithm of a softmax that has become 0
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="the logarithm of a p that")
 def log_of_zero(logits, targets, pad, smoothing):
     V = logits.shape[-1]
     q = _smoothed_targets(targets, V, pad, smoothing / (V - 2), 1 - smoothing)
@@ -1076,7 +1083,7 @@ def log_of_zero(logits, targets, pad, smoothing):
 
 
 # a small number inside of the log
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="a small number inside of the")
 def small_number_inside_the_log(logits, targets, pad, smoothing):
     V = logits.shape[-1]
     q = _smoothed_targets(targets, V, pad, smoothing / (V - 2), 1 - smoothing)
@@ -1084,7 +1091,7 @@ def small_number_inside_the_log(logits, targets, pad, smoothing):
 
 
 # the divergence: q's entropy is taken away, as KLDivLoss does
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="the divergence from q, as KLDivLoss")
 def divergence(logits, targets, pad, smoothing):
     V = logits.shape[-1]
     q = _smoothed_targets(targets, V, pad, smoothing / (V - 2), 1 - smoothing)
@@ -1093,7 +1100,7 @@ def divergence(logits, targets, pad, smoothing):
 
 
 # pad is taken out of the softmax, too
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="pad is taken out of the")
 def softmax_without_pad(logits, targets, pad, smoothing):
     V = logits.shape[-1]
     q = _smoothed_targets(targets, V, pad, smoothing / (V - 2), 1 - smoothing)
@@ -1103,7 +1110,7 @@ def softmax_without_pad(logits, targets, pad, smoothing):
 
 
 # softmax over the words of the sentence
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="the softmax goes over the words")
 def loss_with_softmax_over_time(logits, targets, pad, smoothing):
     V = logits.shape[-1]
     q = _smoothed_targets(targets, V, pad, smoothing / (V - 2), 1 - smoothing)
@@ -1111,7 +1118,7 @@ def loss_with_softmax_over_time(logits, targets, pad, smoothing):
 
 
 # logits taken for logarithms of probabilities
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="logits are taken for ln p")
 def logits_are_log_probabilities(logits, targets, pad, smoothing):
     V = logits.shape[-1]
     q = _smoothed_targets(targets, V, pad, smoothing / (V - 2), 1 - smoothing)
@@ -1119,7 +1126,7 @@ def logits_are_log_probabilities(logits, targets, pad, smoothing):
 
 
 # one loss for each word
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="one loss a word; they are")
 def one_loss_a_word(logits, targets, pad, smoothing):
     V = logits.shape[-1]
     q = _smoothed_targets(targets, V, pad, smoothing / (V - 2), 1 - smoothing)
@@ -1127,14 +1134,14 @@ def one_loss_a_word(logits, targets, pad, smoothing):
 
 
 # the largest logit is taken away in the caller's array
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="an assignment into logits, like `logits[…]")
 def writes_into_the_logits(logits, targets, pad, smoothing):
     logits -= logits.max(axis=-1, keepdims=True)
     return smoothed_in_closed_form(logits, targets, pad, smoothing)
 
 
 # PyTorch's own, with ignore_index
-@wrong("smoothed_loss", says="")
+@wrong("smoothed_loss", says="ε is spread over all V")
 def pytorchs_own(logits, targets, pad, smoothing):
     import torch
 
@@ -1212,7 +1219,7 @@ def _gradients(dy, hat):
 
 
 # the mean over all words of the batch
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="mean and variance go over the words of the")
 def batch_norm_for_layer_norm(x, w, b, epsilon, dy):
     mu, sigma = x.mean(axis=(0, 1)), np.sqrt(x.var(axis=(0, 1)) + epsilon)
     hat, g = (x - mu) / sigma, dy * w
@@ -1221,7 +1228,7 @@ def batch_norm_for_layer_norm(x, w, b, epsilon, dy):
 
 
 # mean and variance over the words of a sentence
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="mean and variance go over the words of a")
 def norm_over_the_words(x, w, b, epsilon, dy):
     mu = x.mean(axis=1, keepdims=True)
     sigma = np.sqrt(x.var(axis=1, keepdims=True) + epsilon)
@@ -1232,7 +1239,7 @@ def norm_over_the_words(x, w, b, epsilon, dy):
 
 
 # one mean for a whole sentence
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="mean and variance go over a")
 def norm_over_the_sentence(x, w, b, epsilon, dy):
     mu = x.mean(axis=(1, 2), keepdims=True)
     sigma = np.sqrt(x.var(axis=(1, 2), keepdims=True) + epsilon)
@@ -1243,7 +1250,7 @@ def norm_over_the_sentence(x, w, b, epsilon, dy):
 
 
 # D − 1
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="divided by D − 1, the")
 def norm_by_d_minus_one(x, w, b, epsilon, dy):
     D = x.shape[-1]
     hat, sigma = _normed(x, epsilon, ddof=1)
@@ -1253,7 +1260,7 @@ def norm_by_d_minus_one(x, w, b, epsilon, dy):
 
 
 # ε beside the root
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="ε stands outside the root")
 def epsilon_beside_the_root(x, w, b, epsilon, dy):
     mu, sigma = x.mean(-1, keepdims=True), x.std(-1, keepdims=True)
     hat = (x - mu) / (sigma + epsilon)
@@ -1261,7 +1268,7 @@ def epsilon_beside_the_root(x, w, b, epsilon, dy):
 
 
 # no ε
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="ε is left out or has")
 def epsilon_forgotten(x, w, b, epsilon, dy):
     with np.errstate(all="ignore"):
         hat, sigma = _normed(x, 0)
@@ -1269,13 +1276,13 @@ def epsilon_forgotten(x, w, b, epsilon, dy):
 
 
 # an ε of one's own
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="ε is left out or has")
 def epsilon_of_its_own(x, w, b, epsilon, dy):
     return norm_by_the_formula(x, w, b, 1e-5, dy)
 
 
 # divided by the variance
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="divided by the variance; a root")
 def root_forgotten(x, w, b, epsilon, dy):
     hat, sigma = _normed(x, epsilon)
     hat = hat / sigma
@@ -1283,35 +1290,35 @@ def root_forgotten(x, w, b, epsilon, dy):
 
 
 # the shift is added before the scale
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="b is added before w multiplies")
 def shift_before_scale(x, w, b, epsilon, dy):
     _, dx, dw, db = norm_by_the_formula(x, w, b, epsilon, dy)
     return (_normed(x, epsilon)[0] + b) * w, dx, dw, db
 
 
 # no shift
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="b is left out")
 def shift_forgotten(x, w, b, epsilon, dy):
     y, dx, dw, db = norm_by_the_formula(x, w, b, epsilon, dy)
     return y - b, dx, dw, db
 
 
 # no scale in y
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="w is left out")
 def scale_forgotten(x, w, b, epsilon, dy):
     _, dx, dw, db = norm_by_the_formula(x, w, b, epsilon, dy)
     return _normed(x, epsilon)[0] + b, dx, dw, db
 
 
 # mean and deviation are taken for constants
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="mean and variance are taken for")
 def both_are_constants(x, w, b, epsilon, dy):
     hat, sigma = _normed(x, epsilon)
     return hat * w + b, dy * w / sigma, *_gradients(dy, hat)
 
 
 # the way through the mean is forgotten
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="the mean is taken for a")
 def way_through_the_mean_forgotten(x, w, b, epsilon, dy):
     hat, sigma = _normed(x, epsilon)
     g = dy * w
@@ -1320,7 +1327,7 @@ def way_through_the_mean_forgotten(x, w, b, epsilon, dy):
 
 
 # the way through the deviation is forgotten
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="the variance is taken for a")
 def way_through_the_deviation_forgotten(x, w, b, epsilon, dy):
     hat, sigma = _normed(x, epsilon)
     g = dy * w
@@ -1329,28 +1336,28 @@ def way_through_the_deviation_forgotten(x, w, b, epsilon, dy):
 
 
 # the scale is forgotten on the way back
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="w is missing on the way")
 def way_back_without_scale(x, w, b, epsilon, dy):
     hat, sigma = _normed(x, epsilon)
     return hat * w + b, _dx(dy, hat, sigma), *_gradients(dy, hat)
 
 
 # the scale comes last
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="w comes last on the way")
 def scale_at_the_end_of_the_way_back(x, w, b, epsilon, dy):
     hat, sigma = _normed(x, epsilon)
     return hat * w + b, w * _dx(dy, hat, sigma), *_gradients(dy, hat)
 
 
 # not divided by the deviation
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="the division by σ is missing")
 def way_back_not_divided(x, w, b, epsilon, dy):
     hat, _ = _normed(x, epsilon)
     return hat * w + b, _dx(dy * w, hat, 1.0), *_gradients(dy, hat)
 
 
 # sums for means
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="sums over D where means belong")
 def sums_for_means(x, w, b, epsilon, dy):
     hat, sigma = _normed(x, epsilon)
     g = dy * w
@@ -1359,7 +1366,7 @@ def sums_for_means(x, w, b, epsilon, dy):
 
 
 # plus for minus in the term of the deviation
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="a sign: the part of the")
 def sign_of_the_second_term(x, w, b, epsilon, dy):
     hat, sigma = _normed(x, epsilon)
     g = dy * w
@@ -1368,7 +1375,7 @@ def sign_of_the_second_term(x, w, b, epsilon, dy):
 
 
 # x − μ stands where x̂ should
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="x − μ stands where x̂")
 def away_for_hat(x, w, b, epsilon, dy):
     hat, sigma = _normed(x, epsilon)
     away, g = hat * sigma, dy * w
@@ -1377,7 +1384,7 @@ def away_for_hat(x, w, b, epsilon, dy):
 
 
 # the second term twice as large: the root is not derived
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="the part of the variance is")
 def half_of_the_root_forgotten(x, w, b, epsilon, dy):
     hat, sigma = _normed(x, epsilon)
     g = dy * w
@@ -1386,49 +1393,49 @@ def half_of_the_root_forgotten(x, w, b, epsilon, dy):
 
 
 # means for sums in the gradients of w and b
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="the mean over the words, not")
 def means_for_sums(x, w, b, epsilon, dy):
     y, dx, _, _ = norm_by_the_formula(x, w, b, epsilon, dy)
     return y, dx, (dy * _normed(x, epsilon)[0]).mean(axis=(0, 1)), dy.mean(axis=(0, 1))
 
 
 # one gradient for each sentence
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="w and b are shared by")
 def summed_over_the_words_only(x, w, b, epsilon, dy):
     y, dx, _, _ = norm_by_the_formula(x, w, b, epsilon, dy)
     return y, dx, (dy * _normed(x, epsilon)[0]).sum(axis=1), dy.sum(axis=1)
 
 
 # one gradient for each place
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="w and b are shared by")
 def summed_over_the_batch_only(x, w, b, epsilon, dy):
     y, dx, _, _ = norm_by_the_formula(x, w, b, epsilon, dy)
     return y, dx, (dy * _normed(x, epsilon)[0]).sum(axis=0), dy.sum(axis=0)
 
 
 # a gradient for each word
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="w and b are shared by")
 def not_summed(x, w, b, epsilon, dy):
     y, dx, _, _ = norm_by_the_formula(x, w, b, epsilon, dy)
     return y, dx, dy * _normed(x, epsilon)[0], dy
 
 
 # x for x̂ in dw
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="x itself in place of the")
 def dw_with_x(x, w, b, epsilon, dy):
     y, dx, _, db = norm_by_the_formula(x, w, b, epsilon, dy)
     return y, dx, (dy * x).sum(axis=(0, 1)), db
 
 
 # y for x̂ in dw
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="y, with w and b, in")
 def dw_with_y(x, w, b, epsilon, dy):
     y, dx, _, db = norm_by_the_formula(x, w, b, epsilon, dy)
     return y, dx, (dy * y).sum(axis=(0, 1)), db
 
 
 # w is in dw and db, too
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="dy times w, which is for")
 def dy_overwritten_by_its_product(x, w, b, epsilon, dy):
     hat, sigma = _normed(x, epsilon)
     g = dy * w
@@ -1436,20 +1443,20 @@ def dy_overwritten_by_its_product(x, w, b, epsilon, dy):
 
 
 # the gradients of w and b exchanged
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="dw and db are exchanged")
 def dw_and_db_exchanged(x, w, b, epsilon, dy):
     y, dx, dw, db = norm_by_the_formula(x, w, b, epsilon, dy)
     return y, dx, db, dw
 
 
 # the gradients of the sum of y, without dy
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="dy is not used: that is")
 def dy_taken_for_ones(x, w, b, epsilon, dy):
     return norm_by_the_formula(x, w, b, epsilon, np.ones_like(dy))
 
 
 # x is changed
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="an assignment into x, like `x[…]")
 def writes_into_x(x, w, b, epsilon, dy):
     sigma = np.sqrt(x.var(axis=-1, keepdims=True) + epsilon)
     x -= x.mean(axis=-1, keepdims=True)
@@ -1458,7 +1465,7 @@ def writes_into_x(x, w, b, epsilon, dy):
 
 
 # y alone
-@wrong("layer_norm", says="")
+@wrong("layer_norm", says="no `return y, dx, dw, db`")
 def no_way_back(x, w, b, epsilon, dy):
     return _normed(x, epsilon)[0] * w + b
 
@@ -1577,25 +1584,25 @@ def layer_word_by_word(x, keep, params, attention, norm_first):
 
 
 # True and False of norm_first exchanged
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="norm_first is turned round")
 def norm_first_upside_down(x, keep, params, attention, norm_first):
     return _layer(x, keep, params, attention, not norm_first)
 
 
 # always the paper's
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="norm_first is turned round")
 def always_norm_after(x, keep, params, attention, norm_first):
     return _layer(x, keep, params, attention, False)
 
 
 # always norm first
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="norm_first is turned round")
 def always_norm_first(x, keep, params, attention, norm_first):
     return _layer(x, keep, params, attention, True)
 
 
 # with norm first, the normed words are what is added
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="the residual adds the *normed* x")
 def residual_from_the_normed(x, keep, params, attention, norm_first):
     if not norm_first:
         return _layer(x, keep, params, attention, False)
@@ -1606,7 +1613,7 @@ def residual_from_the_normed(x, keep, params, attention, norm_first):
 
 
 # the layer's input is added at the second sub-layer
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="the second residual adds the layer's input")
 def first_input_added_twice(x, keep, params, attention, norm_first):
     if norm_first:
         h = x + _look(_norm_1(x, params), keep, params, attention)
@@ -1616,7 +1623,7 @@ def first_input_added_twice(x, keep, params, attention, norm_first):
 
 
 # both sub-layers read the layer's input
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="both sub-layers read the layer's input")
 def side_by_side(x, keep, params, attention, norm_first):
     if norm_first:
         h = x + _look(_norm_1(x, params), keep, params, attention)
@@ -1626,7 +1633,7 @@ def side_by_side(x, keep, params, attention, norm_first):
 
 
 # no residual around the look
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="the first residual is missing")
 def no_residual_around_the_look(x, keep, params, attention, norm_first):
     if norm_first:
         x = _look(_norm_1(x, params), keep, params, attention)
@@ -1636,7 +1643,7 @@ def no_residual_around_the_look(x, keep, params, attention, norm_first):
 
 
 # no residual around the network
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="the second residual is missing")
 def no_residual_around_the_network(x, keep, params, attention, norm_first):
     if norm_first:
         x = x + _look(_norm_1(x, params), keep, params, attention)
@@ -1646,7 +1653,7 @@ def no_residual_around_the_network(x, keep, params, attention, norm_first):
 
 
 # no residuals
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="no residuals: what enters a sub-layer")
 def no_residuals(x, keep, params, attention, norm_first):
     if norm_first:
         x = _look(_norm_1(x, params), keep, params, attention)
@@ -1656,7 +1663,7 @@ def no_residuals(x, keep, params, attention, norm_first):
 
 
 # one residual around the whole layer
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="one residual around the whole layer")
 def one_residual_around_both(x, keep, params, attention, norm_first):
     if norm_first:
         h = _look(_norm_1(x, params), keep, params, attention)
@@ -1666,21 +1673,21 @@ def one_residual_around_both(x, keep, params, attention, norm_first):
 
 
 # the first norm is used twice
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="the first norm's parameters are used")
 def one_norm_for_both(x, keep, params, attention, norm_first):
     params = params | {name.replace("1", "2"): params[name] for name in ("norm_1_w", "norm_1_b")}
     return _layer(x, keep, params, attention, norm_first)
 
 
 # the norms in the other order
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="the parameters of the two norms")
 def norms_exchanged(x, keep, params, attention, norm_first):
     swapped = {f"norm_{3 - n}_{k}": params[f"norm_{n}_{k}"] for n in (1, 2) for k in "wb"}
     return _layer(x, keep, params | swapped, attention, norm_first)
 
 
 # only the second sub-layer has a norm
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="the first norm is missing")
 def one_norm_only(x, keep, params, attention, norm_first):
     if norm_first:
         x = x + _look(x, keep, params, attention)
@@ -1690,7 +1697,7 @@ def one_norm_only(x, keep, params, attention, norm_first):
 
 
 # the sub-layer's output is normed, then added
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="what leaves the sub-layer is normed")
 def norm_inside_the_residual(x, keep, params, attention, norm_first):
     if norm_first:
         return _layer(x, keep, params, attention, True)
@@ -1699,7 +1706,7 @@ def norm_inside_the_residual(x, keep, params, attention, norm_first):
 
 
 # with norm first, the query is normed and what is asked is not
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="only the query was normed; key")
 def only_the_query_normed(x, keep, params, attention, norm_first):
     if not norm_first:
         return _layer(x, keep, params, attention, False)
@@ -1710,14 +1717,14 @@ def only_the_query_normed(x, keep, params, attention, norm_first):
 
 
 # with norm first, one more norm at the end
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="with norm_first nothing is normed after")
 def one_norm_more(x, keep, params, attention, norm_first):
     out = _layer(x, keep, params, attention, norm_first)
     return _norm_2(out, params) if norm_first else out
 
 
 # the mask belongs to those who ask
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="the mask lies over the queries")
 def mask_of_the_askers(x, keep, params, attention, norm_first):
     def look(x, keep, p, attention):
         return attention(x @ p["w_q"], x @ p["w_k"], x @ p["w_v"], keep[:, :, None]) @ p["w_o"]
@@ -1726,19 +1733,19 @@ def mask_of_the_askers(x, keep, params, attention, norm_first):
 
 
 # the mask upside down
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="the mask is inverted: only padding")
 def padding_looked_at(x, keep, params, attention, norm_first):
     return _layer(x, ~keep, params, attention, norm_first)
 
 
 # no mask
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="the mask is not used: real")
 def padding_not_hidden(x, keep, params, attention, norm_first):
     return _layer(x, np.ones_like(keep), params, attention, norm_first)
 
 
 # the decoder's triangle
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="the decoder's triangle: words of the")
 def with_a_triangle(x, keep, params, attention, norm_first):
     def look(x, keep, p, attention):
         mask = keep[:, None] & np.tri(x.shape[1], dtype=bool)
@@ -1748,21 +1755,21 @@ def with_a_triangle(x, keep, params, attention, norm_first):
 
 
 # the first sentence's padding for all
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="the padding of the first sentence")
 def padding_of_the_first_sentence(x, keep, params, attention, norm_first):
     keep = np.broadcast_to(keep[:1], keep.shape)
     return _layer(x, keep, params, attention, norm_first)
 
 
 # padding is set to zero instead of hidden
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="padding is set to zero, not")
 def padding_set_to_zero(x, keep, params, attention, norm_first):
     x = x * keep[..., None]
     return _layer(x, np.ones_like(keep), params, attention, norm_first)
 
 
 # the mask with two axes
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="broadcast to (B,T,S) = (2, 4, 4), got bool (2, 4)")
 def mask_with_two_axes(x, keep, params, attention, norm_first):
     def look(x, keep, p, attention):
         return attention(x @ p["w_q"], x @ p["w_k"], x @ p["w_v"], keep) @ p["w_o"]
@@ -1771,14 +1778,14 @@ def mask_with_two_axes(x, keep, params, attention, norm_first):
 
 
 # query and key exchanged
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="w_q and w_k are exchanged")
 def query_and_key_exchanged(x, keep, params, attention, norm_first):
     params = params | {"w_q": params["w_k"], "w_k": params["w_q"]}
     return _layer(x, keep, params, attention, norm_first)
 
 
 # W_O is forgotten
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="could not be broadcast together with shapes (2,4,3) (2,4,4)")
 def output_projection_forgotten(x, keep, params, attention, norm_first):
     def look(x, keep, p, attention):
         return attention(x @ p["w_q"], x @ p["w_k"], x @ p["w_v"], keep[:, None])
@@ -1787,7 +1794,7 @@ def output_projection_forgotten(x, keep, params, attention, norm_first):
 
 
 # no max(0, ·)
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="max(0, ·) between the two layers")
 def network_without_relu(x, keep, params, attention, norm_first):
     def think(x, p):
         return (x @ p["inner_w"] + p["inner_b"]) @ p["outer_w"] + p["outer_b"]
@@ -1796,7 +1803,7 @@ def network_without_relu(x, keep, params, attention, norm_first):
 
 
 # max(0, ·) at the end
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="max(0, ·) belongs between the two")
 def relu_at_the_end(x, keep, params, attention, norm_first):
     def think(x, p):
         return np.maximum(0, (x @ p["inner_w"] + p["inner_b"]) @ p["outer_w"] + p["outer_b"])
@@ -1805,7 +1812,7 @@ def relu_at_the_end(x, keep, params, attention, norm_first):
 
 
 # max(0, ·) after both
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="one max(0, ·) too many: none")
 def relu_twice(x, keep, params, attention, norm_first):
     def think(x, p):
         return np.maximum(0, _think(x, p))
@@ -1814,7 +1821,7 @@ def relu_twice(x, keep, params, attention, norm_first):
 
 
 # max(0, ·) before the shift
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="max(0, ·) comes before inner_b is")
 def relu_before_the_shift(x, keep, params, attention, norm_first):
     def think(x, p):
         return (np.maximum(0, x @ p["inner_w"]) + p["inner_b"]) @ p["outer_w"] + p["outer_b"]
@@ -1823,7 +1830,7 @@ def relu_before_the_shift(x, keep, params, attention, norm_first):
 
 
 # GELU
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="another bend than max(0, ·)")
 def gelu_for_relu(x, keep, params, attention, norm_first):
     def think(x, p):
         h = x @ p["inner_w"] + p["inner_b"]
@@ -1834,7 +1841,7 @@ def gelu_for_relu(x, keep, params, attention, norm_first):
 
 
 # tanh
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="another bend than max(0, ·)")
 def tanh_for_relu(x, keep, params, attention, norm_first):
     def think(x, p):
         return np.tanh(x @ p["inner_w"] + p["inner_b"]) @ p["outer_w"] + p["outer_b"]
@@ -1843,21 +1850,21 @@ def tanh_for_relu(x, keep, params, attention, norm_first):
 
 
 # the inner shift is forgotten
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="inner_b is not added")
 def inner_shift_forgotten(x, keep, params, attention, norm_first):
     params = params | {"inner_b": np.zeros_like(params["inner_b"])}
     return _layer(x, keep, params, attention, norm_first)
 
 
 # the outer shift is forgotten
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="outer_b is not added")
 def outer_shift_forgotten(x, keep, params, attention, norm_first):
     params = params | {"outer_b": np.zeros_like(params["outer_b"])}
     return _layer(x, keep, params, attention, norm_first)
 
 
 # the norms' shifts are forgotten
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="the norms' shifts, norm_1_b and norm_2_b")
 def shifts_of_the_norms_forgotten(x, keep, params, attention, norm_first):
     zeros = np.zeros_like(params["norm_1_b"])
     params = params | {"norm_1_b": zeros, "norm_2_b": zeros}
@@ -1865,7 +1872,7 @@ def shifts_of_the_norms_forgotten(x, keep, params, attention, norm_first):
 
 
 # the norms' scales are forgotten
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="the norms' scales, norm_1_w and norm_2_w")
 def scales_of_the_norms_forgotten(x, keep, params, attention, norm_first):
     ones = np.ones_like(params["norm_1_w"])
     params = params | {"norm_1_w": ones, "norm_2_w": ones}
@@ -1889,7 +1896,7 @@ def _with_norms(x, keep, p, attention, norm_first, norm):
 
 
 # D − 1 in the norms
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="the variance of a norm is")
 def norms_by_d_minus_one(x, keep, params, attention, norm_first):
     def norm(x):
         return _normed(x, 1e-5, ddof=1)[0]
@@ -1898,7 +1905,7 @@ def norms_by_d_minus_one(x, keep, params, attention, norm_first):
 
 
 # mean and variance over the whole sentence
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="a norm goes over a whole")
 def norms_over_the_sentence(x, keep, params, attention, norm_first):
     def norm(x):
         var = x.var(axis=(1, 2), keepdims=True)
@@ -1908,7 +1915,7 @@ def norms_over_the_sentence(x, keep, params, attention, norm_first):
 
 
 # a batch norm
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="a norm goes over the words")
 def norms_over_the_batch(x, keep, params, attention, norm_first):
     def norm(x):
         return (x - x.mean(axis=(0, 1))) / np.sqrt(x.var(axis=(0, 1)) + 1e-5)
@@ -1917,7 +1924,7 @@ def norms_over_the_batch(x, keep, params, attention, norm_first):
 
 
 # ε beside the root
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="the norm's ε stands outside the")
 def norms_with_epsilon_beside_the_root(x, keep, params, attention, norm_first):
     def norm(x):
         return (x - x.mean(-1, keepdims=True)) / (x.std(-1, keepdims=True) + 1e-5)
@@ -1926,7 +1933,7 @@ def norms_with_epsilon_beside_the_root(x, keep, params, attention, norm_first):
 
 
 # no ε
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="the norm's ε is not 1e-5")
 def norms_without_epsilon(x, keep, params, attention, norm_first):
     def norm(x):
         with np.errstate(all="ignore"):
@@ -1936,7 +1943,7 @@ def norms_without_epsilon(x, keep, params, attention, norm_first):
 
 
 # the network first
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="the feed-forward network comes before the")
 def network_before_the_look(x, keep, params, attention, norm_first):
     if norm_first:
         x = x + _think(_norm_2(x, params), params)
@@ -1946,7 +1953,7 @@ def network_before_the_look(x, keep, params, attention, norm_first):
 
 
 # x itself is added to
-@wrong("encoder_block", says="")
+@wrong("encoder_block", says="an assignment into x, like `x[…]")
 def adds_to_the_callers_x(x, keep, params, attention, norm_first):
     if norm_first:
         x += _look(_norm_1(x, params), keep, params, attention)
@@ -2048,57 +2055,57 @@ def step_by_torch(x, keys, values, memory, keep, params):
 
 
 # each word believes that it is the first
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="every step takes the place 0")
 def always_place_zero(x, keys, values, memory, keep, params):
     return _step(x, keys, values, memory, keep, params, place=0)
 
 
 # counted from 1
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="the place is one too large")
 def place_from_one(x, keys, values, memory, keep, params):
     return _step(x, keys, values, memory, keep, params, place=keys.shape[1] + 1)
 
 
 # one place too early
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="the place is one too small")
 def place_one_too_early(x, keys, values, memory, keep, params):
     return _step(x, keys, values, memory, keep, params, place=max(keys.shape[1] - 1, 0))
 
 
 # len() counts the sentences
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="the place is the number of")
 def place_is_the_batch_size(x, keys, values, memory, keep, params):
     return _step(x, keys, values, memory, keep, params, place=len(keys))
 
 
 # the number of d_k
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="the place is d_k; the axis")
 def place_is_the_key_size(x, keys, values, memory, keep, params):
     return _step(x, keys, values, memory, keep, params, place=keys.shape[-1])
 
 
 # the length of the source
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="the place is the length of")
 def place_is_the_source_length(x, keys, values, memory, keep, params):
     return _step(x, keys, values, memory, keep, params, place=memory.shape[1])
 
 
 # places row b for sentence b
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="sentence b gets place b; all")
 def places_of_the_sentences(x, keys, values, memory, keep, params):
     x = x + sinusoidal_positions(*x.shape) - sinusoidal_positions(1, x.shape[1])
     return _step(x, keys, values, memory, keep, params, place=0)
 
 
 # no place
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="no place is added to x")
 def place_not_added(x, keys, values, memory, keep, params):
     x = x - sinusoidal_positions(keys.shape[1] + 1, x.shape[1])[-1]
     return _step(x, keys, values, memory, keep, params)
 
 
 # the keys and values come from the word without its place
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="the key and the value are")
 def cache_without_places(x, keys, values, memory, keep, params):
     t = keys.shape[1]
     h = (x + sinusoidal_positions(t + 1, x.shape[-1])[t])[:, None]
@@ -2109,7 +2116,7 @@ def cache_without_places(x, keys, values, memory, keep, params):
 
 
 # the new word is not among those looked at
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="the word does not see itself")
 def not_among_those_asked(x, keys, values, memory, keep, params):
     t = keys.shape[1]
     h = (x + sinusoidal_positions(t + 1, x.shape[-1])[t])[:, None]
@@ -2121,7 +2128,7 @@ def not_among_those_asked(x, keys, values, memory, keep, params):
 
 
 # the new word looks at itself only
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="the word sees itself alone; the")
 def looks_at_itself_only(x, keys, values, memory, keep, params):
     t = keys.shape[1]
     h = (x + sinusoidal_positions(t + 1, x.shape[-1])[t])[:, None]
@@ -2132,7 +2139,7 @@ def looks_at_itself_only(x, keys, values, memory, keep, params):
 
 
 # a triangle at the top left: the only row sees the oldest word
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="the word sees the oldest word")
 def triangle_of_one_row(x, keys, values, memory, keep, params):
     t = keys.shape[1]
     h = (x + sinusoidal_positions(t + 1, x.shape[-1])[t])[:, None]
@@ -2143,7 +2150,7 @@ def triangle_of_one_row(x, keys, values, memory, keep, params):
 
 
 # the new word is put in front
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="the newest word was put in")
 def put_in_front(x, keys, values, memory, keep, params):
     t = keys.shape[1]
     y, keys, values = _step(x, keys, values, memory, keep, params)
@@ -2152,47 +2159,47 @@ def put_in_front(x, keys, values, memory, keep, params):
 
 
 # only the new keys and values are returned
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="the past is gone: append to")
 def only_the_new_returned(x, keys, values, memory, keep, params):
     y, keys, values = _step(x, keys, values, memory, keep, params)
     return y, keys[:, -1:], values[:, -1:]
 
 
 # the old keys and values are returned
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="the newest word is not in")
 def the_old_returned(x, keys, values, memory, keep, params):
     return _step(x, keys, values, memory, keep, params)[0], keys, values
 
 
 # keys grow, values do not
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="keys and values are exchanged")
 def values_and_keys_exchanged(x, keys, values, memory, keep, params):
     y, keys, values = _step(x, keys, values, memory, keep, params)
     return y, values, keys
 
 
 # the newest word's row keeps its axis
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="one word a sentence: there is")
 def axis_left_on(x, keys, values, memory, keep, params):
     y, keys, values = _step(x, keys, values, memory, keep, params)
     return y[:, None], keys, values
 
 
 # the past of the sentence before
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="a sentence looks at another sentence's")
 def past_of_another_sentence(x, keys, values, memory, keep, params):
     y, _, _ = _step(x, np.roll(keys, 1, axis=0), np.roll(values, 1, axis=0), memory, keep, params)
     return y, *_step(x, keys, values, memory, keep, params)[1:]
 
 
 # concatenated along the batch
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="array dimensions except for the concatenation axis")
 def appended_as_sentences(x, keys, values, memory, keep, params):
     return _step(x, keys, values, memory, keep, params, axis=0)
 
 
 # only the last few words are kept
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="only the last words are looked")
 def only_two_words_kept(x, keys, values, memory, keep, params):
     t = keys.shape[1]
     _, new_keys, new_values = _step(x, keys, values, memory, keep, params)
@@ -2202,14 +2209,14 @@ def only_two_words_kept(x, keys, values, memory, keep, params):
 
 
 # the words, not their keys, are kept
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="w_v is not used: words are")
 def values_not_projected(x, keys, values, memory, keep, params):
     params = params | {"w_v": np.eye(x.shape[1])}
     return _step(x, keys, values, memory, keep, params)
 
 
 # no residual around the look back
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="what enters the look back must")
 def no_residual_around_the_look_back(x, keys, values, memory, keep, params):
     t = keys.shape[1]
     h = (x + sinusoidal_positions(t + 1, x.shape[-1])[t])[:, None]
@@ -2220,7 +2227,7 @@ def no_residual_around_the_look_back(x, keys, values, memory, keep, params):
 
 
 # no residual around the look at the source
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="what enters the look at the")
 def no_residual_around_the_source(x, keys, values, memory, keep, params):
     def cross(h, memory, keep, params):
         return _cross(h, memory, keep, params) - h
@@ -2229,13 +2236,13 @@ def no_residual_around_the_source(x, keys, values, memory, keep, params):
 
 
 # no look at the source
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="the look at the source is")
 def source_not_looked_at(x, keys, values, memory, keep, params):
     return _step(x, keys, values, memory, keep, params, cross=lambda h, *rest: 0 * h)
 
 
 # the source is asked by the word as it was before the look back
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="the query at the source was")
 def source_asked_by_the_word_before(x, keys, values, memory, keep, params):
     t = keys.shape[1]
     before = (x + sinusoidal_positions(t + 1, x.shape[-1])[t])[:, None]
@@ -2247,40 +2254,40 @@ def source_asked_by_the_word_before(x, keys, values, memory, keep, params):
 
 
 # the source's padding is looked at
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="keep is not used: the word")
 def source_padding_looked_at(x, keys, values, memory, keep, params):
     return _step(x, keys, values, memory, np.ones_like(keep), params)
 
 
 # the source's mask upside down
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="keep is turned round: the word")
 def source_mask_upside_down(x, keys, values, memory, keep, params):
     return _step(x, keys, values, memory, ~keep, params)
 
 
 # the mask of the first sentence for all
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="the padding of the first source")
 def mask_of_the_first_sentence(x, keys, values, memory, keep, params):
     keep = np.broadcast_to(keep[:1], keep.shape)
     return _step(x, keys, values, memory, keep, params)
 
 
 # the look back's projections for the source
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="w_q, w_k and w_v are used")
 def own_projections_for_the_source(x, keys, values, memory, keep, params):
     same = {"cross_q": params["w_q"], "cross_k": params["w_k"], "cross_v": params["w_v"]}
     return _step(x, keys, values, memory, keep, params | same)
 
 
 # the source's places are added to the memory
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="places are added to memory; the")
 def places_added_to_the_memory(x, keys, values, memory, keep, params):
     memory = memory + sinusoidal_positions(*memory.shape[1:])
     return _step(x, keys, values, memory, keep, params)
 
 
 # the scale is the root of D
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="the scale is 1/√D; a score")
 def scaled_by_the_model_size(x, keys, values, memory, keep, params):
     ratio = math.sqrt(params["w_q"].shape[1] / x.shape[1])
     params = params | {name: params[name] * ratio for name in ("w_q", "cross_q")}
@@ -2288,7 +2295,7 @@ def scaled_by_the_model_size(x, keys, values, memory, keep, params):
 
 
 # no scale
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="the scale 1/√d_k is missing")
 def step_without_scale(x, keys, values, memory, keep, params):
     root = math.sqrt(params["w_q"].shape[1])
     params = params | {name: params[name] * root for name in ("w_q", "cross_q")}
@@ -2296,7 +2303,7 @@ def step_without_scale(x, keys, values, memory, keep, params):
 
 
 # the place is added to the caller's x
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="an assignment into x, like `x[…]")
 def adds_the_place_to_the_callers_x(x, keys, values, memory, keep, params):
     place = sinusoidal_positions(keys.shape[1] + 1, x.shape[1])[-1]
     before = x.copy()
@@ -2305,7 +2312,7 @@ def adds_the_place_to_the_callers_x(x, keys, values, memory, keep, params):
 
 
 # the first sentence alone
-@wrong("step_with_cache", says="")
+@wrong("step_with_cache", says="only the first sentence is there")
 def step_of_the_first_sentence(x, keys, values, memory, keep, params):
     y, keys, values = _step(x[:1], keys[:1], values[:1], memory[:1], keep[:1], params)
     return y, keys, values
@@ -2443,20 +2450,20 @@ def _probe(layer, x, **instead):
 
 
 # the words are only put in reverse
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="only the reversed order was tried")
 def reverse_only(layer, x):
     return _probe(layer, x, order_blind=not _moves(layer(x[:, ::-1]), layer(x)[:, ::-1]))
 
 
 # only the first two words are exchanged
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="only one exchange was tried, of")
 def one_exchange_only(layer, x):
     order = [1, 0, *range(2, x.shape[1])]
     return _probe(layer, x, order_blind=not _moves(layer(x[:, order]), layer(x)[:, order]))
 
 
 # only the words are turned in a circle
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="only a rotated or a reversed")
 def circle_only(layer, x):
     blind = all(
         not _moves(layer(np.roll(x, k, axis=1)), np.roll(layer(x), k, axis=1))
@@ -2466,14 +2473,14 @@ def circle_only(layer, x):
 
 
 # the result is not put into the new order
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="the rows of the one are")
 def result_not_put_in_order(layer, x):
     orders = _orders(np.random.default_rng(0), x.shape[1])
     return _probe(layer, x, order_blind=all(not _moves(layer(x[:, o]), layer(x)) for o in orders))
 
 
 # put into the new order twice instead of back
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="the rows of the one are")
 def put_in_order_twice(layer, x):
     orders = _orders(np.random.default_rng(0), x.shape[1])
     blind = all(not _moves(layer(x[:, o])[:, o], layer(x)) for o in orders)
@@ -2481,7 +2488,7 @@ def put_in_order_twice(layer, x):
 
 
 # one order is enough
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="one order that fits was enough")
 def any_order_for_all(layer, x):
     y, T = layer(x), x.shape[1]
     orders = [np.arange(T), *_orders(np.random.default_rng(0), T)]
@@ -2490,14 +2497,14 @@ def any_order_for_all(layer, x):
 
 
 # sentences are put in another order instead of words
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="one order that fits was enough")
 def sentences_in_another_order(layer, x):
     orders = _orders(np.random.default_rng(0), len(x))
     return _probe(layer, x, order_blind=all(not _moves(layer(x[o]), layer(x)[o]) for o in orders))
 
 
 # exactly equal, or not
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="exact equality: sums in another order")
 def exactly_equal(layer, x):
     y = layer(x)
     orders = _orders(np.random.default_rng(0), x.shape[1])
@@ -2505,7 +2512,7 @@ def exactly_equal(layer, x):
 
 
 # a bound that is too large
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="a tolerance so wide that a")
 def bound_too_large(layer, x):
     B, T, D = x.shape
     rng = np.random.default_rng(0)
@@ -2562,26 +2569,26 @@ def _couples(layer, x, pairs, words):
 
 
 # only the first word is exchanged
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="not every place was tried: here")
 def mixing_seen_from_the_first_word(layer, x):
     return _probe(layer, x, mixes_words=bool(_mixes(layer, x, [0], _words(x))))
 
 
 # only the last word is exchanged: a causal layer seems not to mix
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="only the last word was changed, which")
 def mixing_seen_from_the_last_word(layer, x):
     return _probe(layer, x, mixes_words=bool(_mixes(layer, x, [-1], _words(x))))
 
 
 # the exchanged word's own row counts
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="the row of the changed word")
 def own_row_counts_as_mixing(layer, x):
     mixes = any(_moved_by(layer, x, 0, t, w).any() for t in range(x.shape[1]) for w in _words(x))
     return _probe(layer, x, mixes_words=mixes)
 
 
 # only neighbours are looked at
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="not every place was tried: here")
 def mixing_of_neighbours(layer, x):
     mixes = any(
         _moved_by(layer, x, b, t, w)[b, s]
@@ -2593,7 +2600,7 @@ def mixing_of_neighbours(layer, x):
 
 
 # all words are exchanged in all sentences, and only what is seen of other sentences tells
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="the word was changed in all")
 def exchanged_in_all_sentences(layer, x):
     T, y, mixes, future = x.shape[1], layer(x), False, False
     for t in range(T):
@@ -2607,13 +2614,13 @@ def exchanged_in_all_sentences(layer, x):
 
 
 # only the last word is exchanged
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="only the last word was changed; here")
 def future_seen_from_the_last_word(layer, x):
     return _probe(layer, x, sees_the_future=bool(_future(layer, x, [x.shape[1] - 1], _words(x))))
 
 
 # only the first row is looked at
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="not every row was compared: only")
 def future_of_the_first_row(layer, x):
     future = any(
         _moved_by(layer, x, b, t, w)[b, 0]
@@ -2625,7 +2632,7 @@ def future_of_the_first_row(layer, x):
 
 
 # only the next word
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="not every place was tried: here")
 def future_of_the_next_word(layer, x):
     future = any(
         _moved_by(layer, x, b, t, w)[b, t - 1]
@@ -2637,7 +2644,7 @@ def future_of_the_next_word(layer, x):
 
 
 # the word's own row counts as earlier
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="row t itself was compared; the")
 def own_row_counts_as_earlier(layer, x):
     future = any(
         _moved_by(layer, x, 0, t, w)[0, : t + 1].any() for t in range(x.shape[1]) for w in _words(x)
@@ -2646,7 +2653,7 @@ def own_row_counts_as_earlier(layer, x):
 
 
 # later rows for earlier rows
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="later rows were compared; those *before*")
 def later_rows_for_earlier(layer, x):
     future = any(
         _moved_by(layer, x, b, t, w)[b, t + 1 :].any()
@@ -2658,7 +2665,7 @@ def later_rows_for_earlier(layer, x):
 
 
 # the sentence is cut short instead of its words exchanged: a length is not a word
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="the sentence was cut short: that")
 def future_by_cutting_short(layer, x):
     y = layer(x)
     future = any(_moves(layer(x[:, :t]), y[:, :t]) for t in range(1, x.shape[1]))
@@ -2666,34 +2673,34 @@ def future_by_cutting_short(layer, x):
 
 
 # the future is all that mixes
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="later rows were compared; those *before*")
 def future_is_mixing(layer, x):
     found = four_experiments(layer, x)
     return found | {"sees_the_future": found["mixes_words"]}
 
 
 # only the first sentence is moved
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="not every pair of sentences was")
 def coupling_from_the_first_sentence(layer, x):
     pairs = [(0, c) for c in range(1, len(x))]
     return _probe(layer, x, couples_the_batch=_couples(layer, x, pairs, _words(x)))
 
 
 # only the first sentence is looked at
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="not every pair of sentences was")
 def coupling_into_the_first_sentence(layer, x):
     pairs = [(b, 0) for b in range(1, len(x))]
     return _probe(layer, x, couples_the_batch=_couples(layer, x, pairs, _words(x)))
 
 
 # only the second sentence is exchanged, only the first looked at
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="not every pair of sentences was")
 def coupling_of_two_sentences(layer, x):
     return _probe(layer, x, couples_the_batch=_couples(layer, x, [(1, 0)], _words(x)))
 
 
 # the sentence's own rows count
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="the rows of the changed sentence")
 def own_sentence_counts_as_another(layer, x):
     y = layer(x)
     couples = any(
@@ -2705,13 +2712,13 @@ def own_sentence_counts_as_another(layer, x):
 
 
 # the sentences in another order: a batch norm gives the same rows in that order
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="sentences were only put in another")
 def coupling_by_another_order(layer, x):
     return _probe(layer, x, couples_the_batch=_moves(layer(x[::-1]), layer(x)[::-1]))
 
 
 # the sentence becomes a multiple of itself
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="the change was a shift or")
 def changed_by_a_stretch(layer, x):
     y, (B, T, _) = layer(x), x.shape
     mixes = future = couples = False
@@ -2727,7 +2734,7 @@ def changed_by_a_stretch(layer, x):
 
 
 # the word becomes itself and 1
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="the change was a shift or")
 def changed_by_a_shift(layer, x):
     y, (B, T, _) = layer(x), x.shape
     mixes = future = couples = False
@@ -2743,7 +2750,7 @@ def changed_by_a_shift(layer, x):
 
 
 # a step as for a derivative
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="the change is so small that")
 def changed_by_very_little(layer, x):
     y, (B, T, _) = layer(x), x.shape
     mixes = future = couples = False
@@ -2759,7 +2766,7 @@ def changed_by_very_little(layer, x):
 
 
 # only the first sentence is tried
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="only the first sentence was tried")
 def first_sentence_tried(layer, x):
     y, T = layer(x), x.shape[1]
     mixes = future = False
@@ -2774,28 +2781,28 @@ def first_sentence_tried(layer, x):
 
 
 # what is not blind to order must see the future, what is blind mixes
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="it was concluded from other entries")
 def argued_not_measured(layer, x):
     found = four_experiments(layer, x)
     return found | {"sees_the_future": found["mixes_words"] and found["order_blind"]}
 
 
 # the opposite of blind
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="or the answer is turned round")
 def blind_upside_down(layer, x):
     found = four_experiments(layer, x)
     return found | {"order_blind": not found["order_blind"]}
 
 
 # numbers for booleans
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="order_blind is True or False")
 def differences_for_answers(layer, x):
     y = layer(x)
     return _probe(layer, x, order_blind=float(np.abs(layer(x[:, ::-1]) - y[:, ::-1]).max()))
 
 
 # an entry is missing
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="it returns a dict with four entries")
 def an_entry_missing(layer, x):
     found = four_experiments(layer, x)
     del found["couples_the_batch"]
@@ -2803,7 +2810,7 @@ def an_entry_missing(layer, x):
 
 
 # the example itself is changed
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="an assignment into x, like `x[…]")
 def writes_into_the_example(layer, x):
     found = four_experiments(layer, x)
     x[0, 0] = 0
@@ -2811,7 +2818,7 @@ def writes_into_the_example(layer, x):
 
 
 # always the answers for self-attention
-@wrong("fix_the_post", says="")
+@wrong("fix_the_post", says="mixes_words of feed_forward is False")
 def always_self_attention(layer, x):
     return {
         "order_blind": True,

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy
 
-from attention_course.checks.core import CheckFailed, Trial, close, exercise, np, shown, slope
+from attention_course.checks.core import (
+    CheckFailed,
+    Output,
+    Trial,
+    close,
+    exercise,
+    np,
+    shown,
+    slope,
+)
 
 Array = numpy.ndarray
 Mistakes = Iterable[tuple[str, Any]]
@@ -19,11 +29,23 @@ def _named(value: Any, mistakes: Mistakes, otherwise: str = "") -> str:
     return next(found, otherwise)
 
 
+def _side_by_side(arrays: Iterable[Array]) -> Array:
+    return np.concatenate([np.ravel(array) for array in arrays])
+
+
+def _in_both(wrong: list[list[tuple[str, Array]]]) -> Mistakes:
+    """The same mistakes in several cases: what all of them together give."""
+    return [(each[0][0], _side_by_side(a for _, a in each)) for each in zip(*wrong, strict=True)]
+
+
 def _must_refuse(answer: Callable, property: str, told: str, cause: str, **given: Any) -> None:
     """Demand a ValueError whose message contains `told`."""
     expected = f"a ValueError that says {told}"
     try:
-        got = shown(answer(*given.values()))
+        came = answer(*given.values())
+        got = shown(came)
+        if isinstance(came, Exception):
+            cause = "the error is returned; it must be raised"
     except ValueError as error:
         if told in str(error):
             return
@@ -33,6 +55,8 @@ def _must_refuse(answer: Callable, property: str, told: str, cause: str, **given
         raise
     except Exception as error:
         got = f"{type(error).__name__}: {error}"
+        if not isinstance(error, ArithmeticError):  # that is: nothing was refused
+            cause = "an error of another kind: `raise ValueError(…)`"
     inputs = "\n".join(f"{name} = {shown(value)}" for name, value in given.items())
     raise CheckFailed(property, cause, given=inputs, expected=expected, got=got)
 
@@ -65,36 +89,45 @@ def _wrong_masks(new: int, past: int) -> Mistakes:
     yield told, mask(lambda t, s: s < past + t)
     told = "each word sees one word too many, the one that it is about to say"
     yield told, mask(lambda t, s: s <= past + t + 1)
-    told = "each word looks at itself and *later* words: rows and columns are exchanged"
+    told = "each word looks at itself and *later* words: the upper triangle, or a transpose"
     yield told, mask(lambda t, s: s >= past + t)
     told = "the triangle is aligned at the top left, as if the new words came before the past"
     yield told, mask(lambda t, s: s <= t)
     yield "the new words see the past alone, not themselves", mask(lambda t, s: s < past)
     yield "the past comes *after* the new words there", mask(lambda t, s: s <= t or s >= new)
+    yield "the past is hidden", mask(lambda t, s: past <= s <= past + t)
+    told = "the offset is 1 whatever the past is; that is the example's"
+    yield told, mask(lambda t, s: s <= t + 1)
     yield "nothing is forbidden: later words stand in plain sight", np.ones_like(right)
 
 
 @exercise
 def causal_mask(answer, draw):
     sizes = [(3, 0), (2, 3), (1, 4), (int(draw.integers(4, 8)), int(draw.integers(1, 4)))]
+    masks = []
     for new, past in sizes:
-        trial = Trial(answer, new=new, past=past)
-        mask = trial.output("the mask")
+        mask = Trial(answer, new=new, past=past).output("the mask")
         causes = {
             (new, new): "the columns of the past are missing",
             (past + new, new): "rows and columns are exchanged: a row belongs to who asks",
-            (
-                past + new,
-                past + new,
-            ): "the words of the past ask nothing any more: they have no rows",
+            (past + new, past + new): "the words of the past ask nothing any more: they have no "
+            "rows",
+            (1, new, past + new): "an axis for the batch; the mask is the same for all sentences",
         }
         mask.shape("(new, past + new)", (new, past + new), causes)
         cause = "numbers: `~` of 0 and 1 gives -1 and -2, and 0 added to a score forbids nothing"
         kind = str(mask.value.dtype)
-        trial.must("the mask is boolean", kind == "bool", "bool", kind, cause)
+        mask.trial.must("the mask is boolean", kind == "bool", "bool", kind, cause)
+        masks.append(mask)
+    wrong = _in_both([list(_wrong_masks(new, past)) for new, past in sizes])
+    cause = _named(_side_by_side(mask.value for mask in masks), wrong)
+    for mask, (new, past) in zip(masks, sizes, strict=True):
         expected = np.tri(new, past + new, past, dtype=bool)
-        property = "each word may attend to the past, to itself and to nothing later"
-        mask.equals(property, expected, cause=_named(mask.value, _wrong_masks(new, past)))
+        mask.equals(
+            "each word may attend to the past, to itself and to nothing later",
+            expected,
+            cause=cause,
+        )
 
 
 def _rate(step: int, size: int, warmup: int) -> float:
@@ -114,9 +147,17 @@ NOAM = {
     ),
     "the line of the warm-up is step/warmup": lambda s, d, w: min(s**-0.5, s / w) / d**0.5,
     "one step late: the steps are counted from 0": lambda s, d, w: _rate(max(s - 1, 1), d, w),
-    "one step early": lambda s, d, w: _rate(s + 1, d, w),
-    "only the fall is there, no warm-up": lambda s, d, w: (s * d) ** -0.5,
+    "one step early: 1 is added to a step that is counted from 1 already": lambda s, d, w: _rate(
+        s + 1, d, w
+    ),
+    "only the fall is there: the rising line is missing, or lies above": lambda s, d, w: (
+        (s * d) ** -0.5
+    ),
     "only the rise is there, without end": lambda s, d, w: s * w**-1.5 / d**0.5,
+    "after the warm-up it falls with 1/step; the root is missing": lambda s, d, w: (
+        _rate(s, d, w) * min(1, w / s) ** 0.5
+    ),
+    "the model's size and the warm-up are exchanged": lambda s, d, w: _rate(s, w, d),
     "after the warm-up the rate stays at its peak": lambda s, d, w: _rate(min(s, w), d, w),
 }
 
@@ -135,8 +176,10 @@ def noam(answer, draw):
     property = "up in a straight line to step `warmup`, then down with 1/√step"
     for case, rate in zip(cases, rates, strict=True):
         rate.equals(property, _rate(*case), cause=cause, tolerance=1e-7)
-    for step in (0, -3):
-        cause = "step 0, at which 1/√step is no number; steps are counted from 1"
+    for step, cause in (
+        (0, "step 0, at which 1/√step is no number; steps are counted from 1"),
+        (-3, "only step 0 is refused"),
+    ):
         property = "a step below 1 is refused"
         _must_refuse(answer, property, str(step), cause, step=step, size=16, warmup=10)
 
@@ -170,6 +213,35 @@ def _wrong_positions(length: int, size: int) -> Mistakes:
         "the exponent holds the column: the sine and the cosine of a pair need one frequency",
         _waves(length, size, lambda p, c: p / 10_000 ** (c / size)),
     )
+    yield (
+        "the exponent holds 4i: the numbers of `arange(0, D, 2)` are 2i already",
+        _waves(length, size, lambda p, c: p / 10_000 ** (2 * (c - c % 2) / size)),
+    )
+    for base in (10, 100, 1000, 100_000):
+        yield (
+            "the base is not 10000",
+            _waves(length, size, lambda p, c, base=base: p / base ** ((c - c % 2) / size)),
+        )
+    yield (
+        "the last frequency is 1/10000: divided by D/2 − 1, as some programs do, not by D/2",
+        _waves(length, size, lambda p, c: p / 10_000 ** (c // 2 / max(size // 2 - 1, 1))),
+    )
+    told = "the angle is multiplied by 2π, or is in degrees; it is p·ω, in radians"
+    for turn in (2 * np.pi, np.pi / 180):
+        yield (
+            told,
+            _waves(length, size, lambda p, c, turn=turn: turn * p / 10_000 ** ((c - c % 2) / size)),
+        )
+    told = "all pairs have the frequency 1: the exponent was rounded to a whole number"
+    yield told, _waves(length, size, lambda p, c: p)
+    angles = np.array(
+        [[p / 10_000 ** ((c - c % 2) / size) for c in range(size)] for p in range(length)]
+    )
+    yield "there are only sines", np.sin(angles)
+    yield (
+        "the *place* says whether it is sine or cosine; the column should",
+        np.where(np.arange(length)[:, None] % 2 == 0, np.sin(angles), np.cos(angles)),
+    )
     halves = np.concatenate([right[:, 0::2], right[:, 1::2]], axis=1)
     yield "all sines first, then all cosines; here a pair stands in neighbouring columns", halves
     yield (
@@ -192,13 +264,17 @@ def _wrong_positions(length: int, size: int) -> Mistakes:
 @exercise
 def positional_encoding(answer, draw):
     cases = [(3, 4), (int(draw.integers(5, 9)), 6), (4, 2 * int(draw.integers(5, 8)))]
+    tables = []
     for length, size in cases:
-        trial = Trial(answer, length=length, size=size)
-        table = trial.output("the table")
+        table = Trial(answer, length=length, size=size).output("the table")
         causes = {(size, length): "rows and columns are exchanged: a row belongs to a place"}
+        causes[1, length, size] = "an axis for the batch; places are the same for all sentences"
         table.shape("(T,D)", (length, size), causes)
-        got, mistakes = table.value, list(_wrong_positions(length, size))
-        cause = _named(got, mistakes)
+        tables.append(table)
+    mistakes = _in_both([list(_wrong_positions(*case)) for case in cases])
+    cause = _named(_side_by_side(table.value for table in tables), mistakes)
+    for (length, size), table in zip(cases, tables, strict=True):
+        trial, got = table.trial, table.value
         first = np.arange(size) % 2
         property = "at place 0 every sine is 0 and every cosine 1"
         trial.must(property, close(got[0], first, 1e-6), first, got[0], cause)
@@ -209,10 +285,8 @@ def positional_encoding(answer, draw):
         turns = np.angle(hands[1:] / hands[:-1])
         property = "from each place to the next, a pair turns by the same angle"
         even = close(np.exp(1j * turns), np.exp(1j * turns[:1]) + 0 * turns, 1e-6)
-        otherwise = (
-            "a frequency that depends on the place; a pair has a frequency, a place has none"
-        )
-        trial.must(property, even, "one angle a pair", turns, _named(got, mistakes, otherwise))
+        told = cause or "a frequency that depends on the place; a pair has one, a place has none"
+        trial.must(property, even, "one angle a pair", turns, told)
         property = "pair i turns by 10000^(−2i/D) at each place"
         table.equals(property, _positions(length, size), cause=cause, tolerance=1e-6)
     for size in (5, 1):
@@ -240,57 +314,99 @@ def _looks(scores: Array, value: Array, past: int = 0) -> tuple[Array, Array]:
     return weights @ value, weights
 
 
-def _wrong_looks(scores: Array, value: Array, d_k: int) -> Iterable[tuple[str, Array]]:
+PUSHED = "later words are only pushed down: their weight must be exactly 0"
+
+
+def _wrong_looks(scores: Array, value: Array, scale: float, size: int) -> Mistakes:
+    """Context and weights side by side; `scale` is 1/√d_k, `size` is D."""
     allowed = np.tri(scores.shape[1], dtype=bool)
-    cut = _averages(scores, value)[1] * allowed
+
+    def mixed(weights: Array) -> Array:
+        return np.concatenate([weights @ value, weights], axis=-1)
+
+    def average(scores: Array) -> Array:
+        return np.concatenate(_averages(scores, value), axis=-1)
+
+    def zeroed(scores: Array) -> Array:
+        return mixed(_averages(scores, value)[1] * allowed)
+
     told = "the bug as found: later words are taken out of the weights, and yet a row knows of them"
-    yield told, cut @ value
-    yield (
-        "later words get the score 0, which is a score like any other",
-        _averages(scores * allowed, value)[0],
-    )
-    told = "later words are only pushed down: their weight must be exactly 0"
-    for low in (-5, -10, -20, -100):
-        yield told, _averages(np.where(allowed, scores, low), value)[0]
-        yield told, _averages(scores + np.where(allowed, 0, low), value)[0]
-    yield (
-        "the mask is upside down: each row sees itself and later words",
-        _averages(np.where(allowed.T, scores, -np.inf), value)[0],
-    )
-    yield "there is no mask: later words stand in plain sight", _averages(scores, value)[0]
-    yield "each row sees one later word", _looks(scores, value, 1)[0]
-    yield (
-        "no row sees its own word",
-        _averages(np.where(np.tri(len(allowed), k=-1), scores, -1e9), value)[0],
-    )
-    yield "the scale 1/√d_k was in order, and is gone", _looks(scores * d_k**0.5, value)[0]
+    yield told, zeroed(scores)
+    told = "later words get the score 0, which is a score like any other"
+    yield told, average(scores * allowed)
+    yield told, zeroed(scores * allowed)
+    for low in (-5, -10, -20, -50, -100, -1e3, -1e4, -1e5, -1e6):
+        yield PUSHED, average(np.where(allowed, scores, low))
+        yield PUSHED, average(scores + np.where(allowed, 0, low))
+    told = "the mask is upside down: each row sees itself and later words"
+    yield told, average(np.where(allowed.T, scores, -np.inf))
+    told = "the mask is upside down: each row sees later words only"
+    for low in (-1e9, -1e30):
+        yield told, average(np.where(allowed, low, scores))
+    yield "there is no mask: later words stand in plain sight", average(scores)
+    right = np.where(allowed, scores, -np.inf)
+    told = "each row sees one later word"
+    yield told, np.concatenate(_looks(scores, value, 1), axis=-1)
+    for low in (-1e9, -1e30):
+        hidden = np.where(np.tri(len(allowed), k=-1), scores, low)
+        yield "no row sees its own word", average(hidden)
+    if len(allowed) > 1:
+        last = right.copy()
+        last[..., -1] = -np.inf
+        yield "the last word is hidden from itself, too", average(last)
+    yield "the scale 1/√d_k was in order, and is gone", average(right / scale)
+    told = "the scale is 1/√D; a score is a sum of d_k products"
+    yield told, average(right / scale / size**0.5)
     yield (
         "the softmax goes over the queries",
-        _averages(np.where(allowed, scores, -np.inf).swapaxes(1, 2), value)[1].swapaxes(1, 2)
-        @ value,
+        mixed(_averages(right.swapaxes(1, 2), value)[1].swapaxes(1, 2)),
     )
+    weights = _averages(right, value)[1]
+    yield (
+        "the weights stand transposed in the mixture: a row belongs to who asks",
+        np.concatenate([weights.swapaxes(1, 2) @ value, weights], axis=-1),
+    )
+
+
+def _why_no_number(weights: Array, otherwise: str) -> str:
+    """What usually puts NaN into all rows of weights, or into some."""
+    nothing = np.isnan(weights).any(axis=-1)
+    if nothing.all():
+        return "0 · ∞ is not a number: put −∞ in the place of a score, do not multiply by a mask"
+    return "a row in which everything is hidden has no softmax" if nothing.any() else otherwise
 
 
 @exercise
 def look_back(answer, draw):
+    def call(x):
+        with np.errstate(all="ignore"):
+            trial = Trial(answer, x=x, w_q=w_q, w_k=w_k, w_v=w_v)
+        return trial, *trial.outputs("context", "weights")
+
+    def scored(x):
+        return np.einsum("btd,dk,ek,bse->bts", x, w_q, w_k, x) * scale
+
+    def pushed(x):
+        wrong = _wrong_looks(scored(x), x @ w_v, scale, x.shape[-1])
+        return [each[..., : w_v.shape[1]] for told, each in wrong if told == PUSHED]
+
     w_q, w_k = np.zeros((3, 4)), np.zeros((3, 4))
     w_q[:, 0], w_k[:, 0] = [2, 0, -2], np.log([1, 2, 4])
     small = np.eye(3)[None], w_q, w_k, np.array([[1.0], [2.0], [4.0]])
     large = [draw.standard_normal(shape) for shape in ((2, 5, 6), (6, 3), (6, 3), (6, 4))]
     for x, w_q, w_k, w_v in (small, large):
-        (batch, words, _), d_k = x.shape, w_q.shape[1]
-        scores = np.einsum("btd,dk,ek,bse->bts", x, w_q, w_k, x) / d_k**0.5
-        expected, expected_weights = _looks(scores, x @ w_v)
-        wrong = list(_wrong_looks(scores, x @ w_v, d_k))
-        last = x.copy()
-        last[:, -1] = 1000 * x[:, 0] @ w_q @ w_k.T  # the first word asks for just this
-        with np.errstate(all="ignore"):
-            trial = Trial(answer, x=x, w_q=w_q, w_k=w_k, w_v=w_v)
-            far = Trial(answer, x=last, w_q=w_q, w_k=w_k, w_v=w_v)
-        context, weights = trial.outputs("context", "weights")
-        context.shape("(B,T,d_v)", (batch, words, w_v.shape[1]))
+        (batch, words, size), scale = x.shape, w_q.shape[1] ** -0.5
+        expected, expected_weights = _looks(scored(x), x @ w_v)
+        trial, context, weights = call(x)
+        causes = {(batch, words, words): "the two come in the other order: context first"}
+        causes[1, words, w_v.shape[1]] = "only the first sentence is there"
+        context.shape("(B,T,d_v)", (batch, words, w_v.shape[1]), causes)
         weights.shape("(B,T,T)", (batch, words, words))
-        cause = _named(context.value, wrong)
+        both = np.concatenate([context.value, weights.value], axis=-1)
+        fits = close(context.value, weights.value @ (x @ w_v), 1e-6)
+        told = "" if fits else "the context is not made with the weights that are returned"
+        wrong = _wrong_looks(scored(x), x @ w_v, scale, size)
+        cause = _named(both, wrong, _why_no_number(weights.value, told))
         later = weights.value * (1 - np.tri(words))
         property = "later words have the weight 0"
         trial.must(property, not later.any(), "zeros above the diagonal", weights.value, cause)
@@ -298,14 +414,27 @@ def look_back(answer, draw):
         property = "what each row gives to the words it may see sums to 1"
         trial.must(property, close(sums, np.ones_like(sums), 1e-6), "1", sums, cause)
         context.equals("the context", expected, cause=cause, tolerance=1e-6)
-        weights.equals("the weights", expected_weights, tolerance=1e-6)
+        weights.equals("the weights", expected_weights, cause=cause, tolerance=1e-6)
+
+        last = x.copy()
+        last[:, -1] = 1000 * x[:, 0] @ w_q @ w_k.T  # the first word asks for just this
+        far, context, _ = call(last)
+        rows = context.value[:, :-1]
         cause = (
-            "later words are taken out after the softmax and the rows divided by their sums: "
-            "where a later word has a huge score, nothing is left to divide"
+            "later words are taken out after the softmax, or after the largest score was looked "
+            "for: where a later word has a huge score, nothing is left to divide"
         )
-        rows = far.outputs("context", "weights")[0].value[:, :-1]
+        cause = PUSHED if any(close(rows, each[:, :-1], 1e-6) for each in pushed(last)) else cause
         property = "another last word moves no earlier row, however large its scores"
         far.must(property, close(rows, expected[:, :-1], 1e-6), expected[:, :-1], rows, cause)
+
+        _, context, _ = call(100 * x)
+        expected, rows = _looks(scored(100 * x), 100 * x @ w_v)[0], context.value
+        cause = "exp of a thousand is infinite: the row's largest score, of those that may be "
+        cause += "seen, was taken away before, and that was in order"
+        cause = PUSHED if any(close(rows, each, 1e-6) for each in pushed(100 * x)) else cause
+        property = "a row's own scores may be large, too"
+        context.equals(property, expected, cause=cause, tolerance=1e-6)
 
 
 # --- Label smoothing ------------------------------------------------------------
@@ -318,7 +447,13 @@ def _smoothed(logits: Array, targets: Array, pad: int, smoothing: float, slip: s
         if target == pad and not slip.startswith("pads"):
             continue
         row = logits[b, t] - logits[b, t].max()
-        log_probs = row - np.log(np.exp(row).sum())
+        kept = np.arange(size) != (pad if slip == "softmax without pad" else -1)
+        log_probs = row - np.log(np.exp(row[kept]).sum())
+        if slip == "over time":
+            column = logits[b] - logits[b].max(axis=0)
+            log_probs = column[t] - np.log(np.exp(column).sum(axis=0))
+        if slip == "no softmax":
+            log_probs = logits[b, t]
         if slip == "twice":
             log_probs = np.exp(log_probs) - np.log(np.exp(np.exp(log_probs)).sum())
         others = [v for v in range(size) if v not in (target, pad)]
@@ -327,6 +462,10 @@ def _smoothed(logits: Array, targets: Array, pad: int, smoothing: float, slip: s
         wanted = np.zeros(size)
         wanted[others] = smoothing / len(others)
         wanted[target] = 1 - smoothing
+        shares = {"/(V-1)": smoothing / (size - 1), "/V": smoothing / size, "each": smoothing}
+        wanted[others] = shares.get(slip, wanted[others])
+        if slip == "target 1":
+            wanted[target] = 1
         if slip == "pads, all 0" and target == pad:
             wanted[pad] = 0
         if slip == "library":
@@ -341,15 +480,19 @@ def _smoothed(logits: Array, targets: Array, pad: int, smoothing: float, slip: s
             wanted[target] = 0
         if slip == "swapped":
             wanted[others], wanted[target] = (1 - smoothing) / len(others), smoothing
-        if slip == "probabilities":
+        if slip == "divergence":
+            positive = wanted[wanted > 0]
+            losses.append((b, -wanted @ log_probs + positive @ np.log(positive)))
+        elif slip == "probabilities":
             losses.append((b, -np.log(wanted @ np.exp(log_probs))))
         else:
             losses.append((b, -wanted @ log_probs))
     values = [loss for _, loss in losses]
     if slip == "sum":
         return float(sum(values))
-    if slip == "B*T":
-        return float(sum(values) / targets.size)
+    counts = {"B*T": targets.size, "B": len(targets), "V": size * len(values)}
+    if slip in counts:
+        return float(sum(values) / counts[slip])
     if slip == "sentences":
         means = [[v for c, v in losses if c == b] for b in range(len(targets))]
         return float(np.mean([np.mean(each) for each in means if each]))
@@ -366,8 +509,18 @@ SMOOTHING = {
     "pads": "the loss of pads is counted",
     "pads, none on pad": "the loss of pads is counted",
     "pads, all 0": "the loss of pads is counted",
+    "/(V-1)": "ε is divided by V − 1: neither the target nor pad gets a share, so V − 2 do",
+    "/V": "ε is divided by V: neither the target nor pad gets a share, so V − 2 do",
+    "each": "each other token gets all of ε; they share it",
+    "target 1": "the target keeps 1: what the others get must be taken from it",
+    "divergence": "the divergence from q, as KLDivLoss has it; here q's entropy is not taken away",
+    "softmax without pad": "pad is taken out of the softmax; it is in p, and only not in q",
+    "over time": "the softmax goes over the words of a sentence",
+    "no softmax": "logits are taken for ln p; the softmax is missing",
+    "B": "the sum is divided by the number of sentences, not of words",
+    "V": "the sum is divided by V, too: a mean over tokens where the sum over v belongs",
     "sentences": "the mean of the sentences' means: a word in a short sentence weighs more",
-    "sum": "the sum over the words, not the mean",
+    "sum": "the sum over the words of the batch, not their mean",
     "twice": "the softmax is applied twice",
     "swapped": "ε and 1 − ε are exchanged",
     "target left out": "the target itself is left out",
@@ -399,7 +552,9 @@ def smoothed_loss(answer, draw):
         logits, targets, pad, smoothing = case
         expected, unsmoothed = _smoothed(*case), _smoothed(logits, targets, pad, 0.0)
         loss = call(logits, targets, smoothing)
-        loss.shape("one number", ())
+        causes = {targets.shape: "one loss a word; they are still to be averaged"}
+        causes[logits.shape] = "one number for each token: sum over v, then average over the words"
+        loss.shape("one number", (), causes)
         cause = _named(loss.value, _wrong_losses(*case))
         plain = call(logits, targets, 0.0)
         told = cause or _named(plain.value, _wrong_losses(logits, targets, pad, 0.0))
@@ -408,7 +563,8 @@ def smoothed_loss(answer, draw):
         wider = np.pad(targets, ((0, 0), (0, 2)), constant_values=pad)
         padded = call(np.pad(logits, ((0, 0), (0, 2), (0, 0))), wider, smoothing)
         property = "two more columns of padding change nothing"
-        padded.equals(property, float(loss.value), cause=cause, tolerance=1e-6)
+        told = cause or "pads are part of the sum, or of the number it is divided by"
+        padded.equals(property, float(loss.value), cause=told, tolerance=1e-6)
         property = "1 − ε on the target, ε shared by the others, nothing on pad"
         loss.equals(property, expected, cause=cause, tolerance=1e-6)
         property = "1000 added to every logit changes nothing"
@@ -416,6 +572,15 @@ def smoothed_loss(answer, draw):
         call(logits + 1000, targets, smoothing).equals(
             property, expected, cause=cause, tolerance=1e-6
         )
+        far = logits.copy()
+        far[..., 1] = 1000
+        lost = call(far, targets, smoothing)
+        cause = "the logarithm of a p that has become 0; ln p is a logit minus a logarithm"
+        if np.isfinite(lost.value):
+            cause = "a small number inside of the logarithm, or p is cut off: ln p ends there"
+        property = "one logit of 1000: the other tokens cost about 1000"
+        expected = _smoothed(far, targets, pad, smoothing)
+        lost.equals(property, expected, cause=cause, tolerance=1e-6)
 
 
 # --- Layer norm -----------------------------------------------------------------
@@ -439,8 +604,7 @@ def _wrong_norms(x: Array, w: Array, b: Array, epsilon: float) -> Mistakes:
         return (x - mean) / below
 
     plain, of_sample = norm(), "divided by D − 1, the variance of a *sample*; here it is D"
-    if x.shape[-1] > 1:
-        yield of_sample, norm(ddof=1) * w + b
+    yield of_sample, norm(ddof=1) * w + b
     told = "mean and variance go over the words of the batch, as in a batch norm"
     yield told, norm((0, 1)) * w + b
     yield "mean and variance go over the sentences of the batch", norm(0) * w + b
@@ -475,10 +639,43 @@ def _wrong_norm_gradients(x: Array, w: Array, epsilon: float, dy: Array) -> Mist
     )
     yield "the division by σ is missing on the way back", d - average - product
     yield "a sign: the part of the variance is added", (d - average + product) / sigma
+    told = "w comes last on the way back; it was last on the way there, so it comes first"
+    back = (
+        dy - dy.mean(-1, keepdims=True) - normed * (dy * normed).mean(-1, keepdims=True)
+    ) / sigma
+    yield told, w * back
+    away = normed * sigma
+    yield (
+        "x − μ stands where x̂ belongs: a division by σ² is missing in the part of the variance",
+        (d - average - away * (d * away).mean(-1, keepdims=True)) / sigma,
+    )
+    yield (
+        "the part of the variance is twice as large: the root's 1/2 is missing",
+        (d - average - 2 * product) / sigma,
+    )
     yield (
         "sums over D where means belong",
         (d - d.sum(-1, keepdims=True) - normed * (d * normed).sum(-1, keepdims=True)) / sigma,
     )
+
+
+def _wrong_sums(x: Array, w: Array, b: Array, epsilon: float, dy: Array) -> Mistakes:
+    """Of dw and db."""
+    y = _norm(x, w, b, epsilon)
+    normed = _norm(x, np.ones_like(w), np.zeros_like(b), epsilon)
+    right, direct = (dy * normed).sum((0, 1)), dy.sum((0, 1))
+    yield "dw and db are exchanged", right
+    yield "dw and db are exchanged", direct
+    yield "the mean over the words, not the sum", right / np.prod(x.shape[:2])
+    yield "the mean over the words, not the sum", direct / np.prod(x.shape[:2])
+    yield "x itself in place of the normed x", (dy * x).sum((0, 1))
+    yield "y, with w and b, in place of the normed x", (dy * y).sum((0, 1))
+    told = "dy times w, which is for dx alone"
+    yield told, right * w
+    yield told, direct * w
+    told = "dy is not used: that is the gradient of the sum of y"
+    yield told, normed.sum((0, 1))
+    yield told, np.ones_like(dy).sum((0, 1))
 
 
 def _norm_slopes(x: Array, w: Array, b: Array, epsilon: float, dy: Array) -> list[Array]:
@@ -497,33 +694,37 @@ def layer_norm(answer, draw):
     one = np.array([[[2.0, 6.0]]]), np.ones(2), np.zeros(2), 12.0, np.array([[[1.0, 0.0]]])
     x, dy = draw.standard_normal((2, 2, 3, 4))
     w, b = draw.standard_normal((2, 4))
-    for case in (one, (3 * x + 1, w, b, 0.5, dy)):
-        x, w, b, epsilon, dy = case
-        trial = Trial(answer, x=x, w=w, b=b, epsilon=epsilon, dy=dy)
-        y, dx, dw, db = trial.outputs("y", "dx", "dw", "db")
-        y.shape("(B,T,D)", x.shape)
+    cases, answers = (one, (3 * x + 1, w, b, 0.5, dy)), []
+    names, summed = ("x", "w", "b", "epsilon", "dy"), "w and b are shared by all words: sum"
+    for case in cases:
+        (batch, words, size) = shape = case[0].shape
         with np.errstate(all="ignore"):
-            cause = _named(y.value, _wrong_norms(x, w, b, epsilon))
-        property = "each word has mean 0 and variance near 1 before w and b"
-        y.equals(property, _norm(x, w, b, epsilon), cause=cause, tolerance=1e-6)
-        slopes = _norm_slopes(*case)
-        normed = _norm(x, np.ones_like(w), np.zeros_like(b), epsilon)
-        mean, summed = (
-            "the mean over the words, not the sum",
-            "w and b are shared by all words: sum",
-        )
-        causes = {x.shape: summed, x.shape[1:]: summed}
-        db.shape("(D,)", w.shape, causes)
-        db.equals("db", slopes[2], {mean: dy.mean((0, 1))}, tolerance=1e-6)
-        dw.shape("(D,)", w.shape, causes)
-        wrong = {mean: (dy * normed).mean((0, 1)), "that is db": dy.sum((0, 1))}
-        wrong["x itself in place of the normed x"] = (dy * x).sum((0, 1))
-        wrong["y, with w and b, in place of the normed x"] = (dy * y.value).sum((0, 1))
-        dw.equals("dw", slopes[1], wrong, tolerance=1e-6)
-        dx.shape("(B,T,D)", x.shape)
-        cause = _named(dx.value, _wrong_norm_gradients(x, w, epsilon, dy))
-        property = "dx agrees with what a small change of x does to the sum of dy ∘ y"
-        dx.equals(property, slopes[0], cause=cause, tolerance=1e-6)
+            trial = Trial(answer, **dict(zip(names, case, strict=True)))
+        y, dx, dw, db = trial.outputs("y", "dx", "dw", "db")
+        y.shape("(B,T,D)", shape)
+        causes = {each: summed for each in (shape, (words, size), (batch, size))}
+        db.shape("(D,)", (size,), causes)
+        dw.shape("(D,)", (size,), causes)
+        dx.shape("(B,T,D)", shape)
+        answers.append((y, dx, dw, db))
+    slopes = [_norm_slopes(*case) for case in cases]
+    with np.errstate(all="ignore"):
+        wrong = [list(_wrong_norms(*case[:4])) for case in cases]
+        y_causes = _in_both(wrong)
+        dx_causes = _in_both([list(_wrong_norm_gradients(x, w, e, dy)) for x, w, _, e, dy in cases])
+        sums = _in_both([list(_wrong_sums(*case)) for case in cases])
+    told = {
+        "y is x̂ ∘ w + b, and x̂ has mean 0 and variance near 1 in each word": (0, y_causes),
+        "db agrees with what a small change of b does to the sum of dy ∘ y": (3, sums),
+        "dw agrees with what a small change of w does to the sum of dy ∘ y": (2, sums),
+        "dx agrees with what a small change of x does to the sum of dy ∘ y": (1, dx_causes),
+    }
+    for property, (number, mistakes) in told.items():
+        cause = _named(_side_by_side([each[number].value for each in answers]), mistakes)
+        for case, outputs, (x_slope, w_slope, b_slope) in zip(cases, answers, slopes, strict=True):
+            expected = (_norm(*case[:4]), x_slope, w_slope, b_slope)[number]
+            outputs[number].equals(property, expected, cause=cause, tolerance=1e-6)
+    w, b = cases[1][1:3]
     flat = np.full((1, 1, 4), 7.0)
     with np.errstate(all="ignore"):
         trial = Trial(answer, x=flat, w=w, b=b, epsilon=1e-5, dy=dy[:1, :1])
@@ -556,8 +757,17 @@ def _attention(query: Array, key: Array, value: Array, mask: Array) -> Array:
 
 def _block(x: Array, keep: Array, p: Mapping, norm_first: bool, slip: str = "") -> Array:
     masks = {"queries": keep[:, :, None], "inverted": ~keep[:, None]}
-    masks["all"] = np.ones_like(keep)[:, None]
+    masks["all"] = masks["zeroed"] = np.ones_like(keep)[:, None]
+    masks["triangle"] = keep[:, None] & np.tri(x.shape[1], dtype=bool)
+    masks["first keep"] = np.broadcast_to(keep[:1, None], (len(x), 1, x.shape[1]))
     mask = masks.get(slip, keep[:, None])
+    x = x * keep[..., None] if slip == "zeroed" else x
+    p = p | {"w_q": p["w_k"], "w_k": p["w_q"]} if slip == "query for key" else p
+    lost = {"no inner_b": ["inner_b"], "no outer_b": ["outer_b"]}
+    lost["no norm b"] = ["norm_1_b", "norm_2_b"]
+    p = p | {name: np.zeros_like(p[name]) for name in lost.get(slip, [])}
+    if slip == "no norm w":
+        p = p | {f"norm_{n}_w": np.ones_like(p["norm_1_w"]) for n in (1, 2)}
 
     def norm(x: Array, number: int) -> Array:
         number = {"one norm": 1, "norms exchanged": 3 - number}.get(slip, number)
@@ -566,6 +776,12 @@ def _block(x: Array, keep: Array, p: Mapping, norm_first: bool, slip: str = "") 
             return (x - x.mean(-1, keepdims=True)) / np.sqrt(
                 x.var(-1, keepdims=True, ddof=1) + 1e-5
             ) * w + b
+        if slip == "ε outside":
+            return (x - x.mean(-1, keepdims=True)) / (x.std(-1, keepdims=True) + 1e-5) * w + b
+        if slip in ("norm of a sentence", "norm of the batch"):
+            axis = (1, 2) if slip == "norm of a sentence" else (0, 1)
+            mean, variance = x.mean(axis, keepdims=True), x.var(axis, keepdims=True)
+            return (x - mean) / np.sqrt(variance + 1e-5) * w + b
         return _norm(x, w, b, {"no ε": 0.0, "small ε": 1e-6, "large ε": 1e-3}.get(slip, 1e-5))
 
     def look(x: Array) -> Array:
@@ -574,7 +790,17 @@ def _block(x: Array, keep: Array, p: Mapping, norm_first: bool, slip: str = "") 
 
     def think(x: Array) -> Array:
         inner = x @ p["inner_w"] + p["inner_b"]
-        return (inner if slip == "no bend" else inner * (inner > 0)) @ p["outer_w"] + p["outer_b"]
+        bent = inner * (inner > 0)
+        if slip in ("no bend", "bend last"):
+            bent = inner
+        if slip == "bend before b":
+            bent = np.maximum(0, x @ p["inner_w"]) + p["inner_b"]
+        if slip == "tanh":
+            bent = np.tanh(inner)
+        if slip == "gelu":
+            bent = inner * (1 + np.vectorize(math.erf)(inner / 2**0.5)) / 2
+        out = bent @ p["outer_w"] + p["outer_b"]
+        return np.maximum(0, out) if slip in ("bend last", "bend twice") else out
 
     if slip == "around the whole":
         return (
@@ -603,7 +829,15 @@ def _block(x: Array, keep: Array, p: Mapping, norm_first: bool, slip: str = "") 
     if slip == "norm at the end" and norm_first:
         x = x + look(norm(x, 1))
         return norm(x + think(norm(x, 2)), 2)
-    for number, part in enumerate((look, think), start=1):
+    if slip == "side by side":
+        if norm_first:
+            return x + look(norm(x, 1)) + think(norm(x, 2))
+        return norm(norm(x + look(x), 1) + think(x), 2)
+    if slip == "second norm alone":
+        x = x + look(x)
+        return x + think(norm(x, 2)) if norm_first else norm(x + think(x), 2)
+    parts = [(1, look), (2, think)]
+    for number, part in reversed(parts) if slip == "network first" else parts:
         before = norm(x, number) if norm_first else x
         x = part(before) if slip == f"no residual {number}" else x + part(before)
         x = x if norm_first else norm(x, number)
@@ -632,6 +866,25 @@ BLOCK = {
     "inverted": "the mask is inverted: only padding is looked at",
     "all": "the mask is not used: real words look at padding",
     "no bend": "max(0, ·) between the two layers of the feed-forward network is missing",
+    "triangle": "the decoder's triangle: words of the source see all words",
+    "first keep": "the padding of the first sentence is used for all",
+    "zeroed": "padding is set to zero, not hidden: it is still looked at, and has its weight",
+    "query for key": "w_q and w_k are exchanged",
+    "bend last": "max(0, ·) belongs between the two linear maps, not at the end",
+    "bend twice": "one max(0, ·) too many: none after the second linear map",
+    "bend before b": "max(0, ·) comes before inner_b is added",
+    "tanh": "another bend than max(0, ·)",
+    "gelu": "another bend than max(0, ·)",
+    "no inner_b": "inner_b is not added",
+    "no outer_b": "outer_b is not added",
+    "no norm b": "the norms' shifts, norm_1_b and norm_2_b, are not added",
+    "no norm w": "the norms' scales, norm_1_w and norm_2_w, are left out",
+    "ε outside": "the norm's ε stands outside the root",
+    "norm of a sentence": "a norm goes over a whole sentence, not over one word",
+    "norm of the batch": "a norm goes over the words of the batch, not over one word",
+    "side by side": "both sub-layers read the layer's input; the second reads the first's result",
+    "second norm alone": "the first norm is missing",
+    "network first": "the feed-forward network comes before the look",
     "one norm": "the first norm's parameters are used twice",
     "norms exchanged": "the parameters of the two norms are exchanged",
 }
@@ -657,7 +910,7 @@ def encoder_block(answer, draw):
     idle |= {f"norm_{n}_w": np.ones(2) for n in (1, 2)}
     idle |= {f"norm_{n}_b": np.zeros(2) for n in (1, 2)}
     few, every = np.array([[[1.0, 3.0], [6.0, 2.0]]]), np.ones((1, 2), dtype=bool)
-    x, keep = draw.standard_normal((2, 4, 3)), np.arange(4) < np.array([[4], [2]])
+    x, keep = draw.standard_normal((2, 4, 3)), np.arange(4) < np.array([[2], [4]])
     for norm_first in (False, True):
         trial, result = call(x, keep, params)
         result.shape("(B,T,D)", x.shape)
@@ -692,34 +945,51 @@ def encoder_block(answer, draw):
 # --- Step by step ---------------------------------------------------------------
 
 
-def _one_look(query: Array, keys: list[Array], values: list[Array], scale: bool = True) -> Array:
+def _one_look(query: Array, keys: list[Array], values: list[Array], root: float) -> Array:
     if not len(keys):
         return np.zeros(())  # as the notebook's `attention` does
-    scores = np.array([query @ key for key in keys]) / (len(query) ** 0.5 if scale else 1)
+    scores = np.array([query @ key for key in keys]) / root
     powers = np.exp(scores - scores.max())
     return sum(p * value for p, value in zip(powers, values, strict=True)) / powers.sum()
 
 
+SEEN = {
+    "newest": lambda kept: kept[-1:],
+    "not itself": lambda kept: kept[:-1],
+    "oldest": lambda kept: kept[:1],
+    "last two": lambda kept: kept[-2:],
+}
+
+
 def _one_by_one(x: Array, memory: Array, keep: Array, p: Mapping, slip: str = "") -> Array:
     """Rows (B,T,D) of the layer, word after word, each sentence on its own."""
-    table, result = _positions(x.shape[1] + 1, x.shape[2]), np.zeros_like(x)
+    (_, words, size), d_k, result = x.shape, p["w_q"].shape[1], np.zeros_like(x)
+    table = _positions(words + memory.shape[1] + len(x), size)
+    if slip == "memory with places":
+        memory = memory + table[: memory.shape[1]]
+    if slip == "own projections":
+        p = p | {f"cross_{letter}": p[f"w_{letter}"] for letter in "qkv"}
+    if slip == "no w_v":
+        p = p | {"w_v": np.eye(size)}
+    root = {"no scale": 1, "root of D": size**0.5}.get(slip, d_k**0.5)
     for b, t in np.ndindex(x.shape[:2]):
         if t == 0:
             keys, values = [], []
-        place = {"at place 0": 0, "one late": t + 1}.get(slip, t)
-        h = x[b, t] + (0 if slip == "no places" else table[place])
+        places = {"at place 0": 0, "one late": t + 1, "one early": max(t - 1, 0), "at b": b}
+        places |= {"at B": len(x), "at d_k": d_k, "at S": memory.shape[1]}
+        h = x[b, t] + (0 if slip == "no places" else table[places.get(slip, t)])
         kept = {"keys and values": (x[b, t], x[b, t]), "keys": (x[b, t], h)}.get(slip, (h, h))
         keys, values = [*keys, kept[0] @ p["w_k"]], [*values, kept[1] @ p["w_v"]]
-        seen = {"newest": slice(-1, None), "not itself": slice(-1)}.get(slip, slice(None))
-        looked = _one_look(h @ p["w_q"], keys[seen], values[seen], slip != "no scale")
+        seen = SEEN.get(slip, lambda kept: kept)
+        looked = _one_look(h @ p["w_q"], seen(keys), seen(values), root)
         middle = looked if slip in ("no residual", "no first residual") else h + looked
         asked = h if slip == "asks too early" else middle
-        seen = {"pads": keep[b] | True, "inverted": ~keep[b]}.get(slip, keep[b])
-        source = memory[b, seen]
+        masks = {"pads": keep[b] | True, "inverted": ~keep[b], "first keep": keep[0]}
+        source = memory[b, masks.get(slip, keep[b])]
         if slip == "own keys":
             source = middle[None]
         keys_of, values_of = source @ p["cross_k"], source @ p["cross_v"]
-        looked = _one_look(asked @ p["cross_q"], keys_of, values_of, slip != "no scale")
+        looked = _one_look(asked @ p["cross_q"], keys_of, values_of, root)
         result[b, t] = middle if slip == "no source" else middle + looked
         if slip in ("no residual", "no second residual"):
             result[b, t] = looked
@@ -729,17 +999,29 @@ def _one_by_one(x: Array, memory: Array, keep: Array, p: Mapping, slip: str = ""
 STEPS = {
     "at place 0": "every step takes the place 0; the cache's length tells the place",
     "one late": "the place is one too large; the first word stands at place 0",
+    "one early": "the place is one too small from the second word on",
+    "at B": "the place is the number of sentences: `len` counts the first axis",
+    "at b": "sentence b gets place b; all newest words stand at the same place",
+    "at d_k": "the place is d_k; the axis of the words is the middle one",
+    "at S": "the place is the length of the *source*",
     "no places": "no place is added to x",
     "keys and values": "the key and the value are made before the place is added",
     "keys": "the key is made before the place is added",
     "newest": "the word sees itself alone; the past is not used",
     "not itself": "the word does not see itself: its key and value belong into the past first",
+    "oldest": "the word sees the oldest word alone: a triangle of one row, aligned at the top left",
+    "last two": "only the last words are looked at, not the whole past",
+    "no w_v": "w_v is not used: words are kept in place of their values",
     "no scale": "the scale 1/√d_k is missing",
+    "root of D": "the scale is 1/√D; a score is a sum of d_k products",
     "no residual": "what enters a look must be added to what leaves it",
     "no first residual": "what enters the look back must be added to what leaves it",
     "no second residual": "what enters the look at the source must be added to what leaves it",
     "asks too early": "the query at the source was made before the look back was added",
     "pads": "keep is not used: the word looks at the source's padding",
+    "first keep": "the padding of the first source is used for all",
+    "own projections": "w_q, w_k and w_v are used for the source; it has cross_q, cross_k, cross_v",
+    "memory with places": "places are added to memory; the encoder did that before",
     "inverted": "keep is turned round: the word looks at the source's padding alone",
     "own keys": "cross-attention takes keys and values from the decoder; they come from memory",
     "no source": "the look at the source is missing",
@@ -752,7 +1034,7 @@ def step_with_cache(answer, draw):
     names = ("w_q", "w_k", "w_v", "cross_q", "cross_k", "cross_v")
     columns = (d_k, d_k, size, d_k, d_k, size)
     params = {n: draw.standard_normal((size, c)) for n, c in zip(names, columns, strict=True)}
-    keep = np.array([[True] * 5, [True, True, True, False, False]])
+    keep = np.array([[True, True, True, False, False], [True] * 5])
     x, memory = draw.standard_normal((2, 4, size)), draw.standard_normal((2, sources, size))
     expected = _one_by_one(x, memory, keep, params)
     with np.errstate(all="ignore"):
@@ -764,21 +1046,38 @@ def step_with_cache(answer, draw):
             trial = _Brief(answer, **given, params=params)
         return trial, trial.outputs("y", "keys", "values")
 
-    keys, values = np.zeros((2, 0, d_k)), np.zeros((2, 0, size))
+    keys, values, newest = np.zeros((2, 0, d_k)), np.zeros((2, 0, size)), []
     for t in range(x.shape[1]):
         before = keys, values
-        _, (y, *cache) = call(x[:, t], keys, values)
-        y.shape("(B,D)", (2, size), {(2, 1, size): "one word a sentence: there is no axis T"})
-        causes = {(2, t, n): "the newest word is not in it" for n in (d_k, size)} if t else {}
-        causes |= {(2, 1, n): "the past is gone: append to it" for n in (d_k, size) if t}
-        cache[0].shape("(B,t+1,d_k)", (2, t + 1, d_k), causes)
-        cache[1].shape("(B,t+1,D)", (2, t + 1, size), causes)
-        nothing = "a look at nothing at all: the word itself is always there"
-        otherwise = nothing if np.isnan(y.value).any() else ""
-        cause = _named(y.value, ((told, rows[:, t]) for told, rows in wrong), otherwise)
+        _, (y, *cache) = call(x[:, t], *before)
+        causes = {(2, 1, size): "one word a sentence: there is no axis T"}
+        causes[1, size] = "only the first sentence is there"
+        y.shape("(B,D)", (2, size), causes)
+        for part, old, axes in zip(cache, before, ("(B,t+1,d_k)", "(B,t+1,D)"), strict=True):
+            n = old.shape[-1]
+            causes = {(2, t + 1, size + d_k - n): "keys and values are exchanged"}
+            causes |= {(2, 1, n): "the past is gone: append to it"} if t else {}
+            causes |= {(2, t, n): "the newest word is not in it"} if t != 1 else {}
+            part.shape(axes, (2, t + 1, n), causes)
+            front = t and close(part.value[:, 1:], old)
+            cause = "the newest word was put in front" if front else ""
+            got = Output(part.trial, part.name, part.value[:, :t])
+            got.equals("the past comes back as it was, the newest word after it", old, cause=cause)
+        newest.append(y)
+        if t == 1:
+            _, (other, *_) = call(x[:, t], *(part + [[[0]], [[1]]] for part in before))
+            property = "another past of sentence 2 does not move the row of sentence 1"
+            cause = "a sentence looks at another sentence's past: the first axis is the sentences'"
+            other.trial.must(
+                property, close(other.value[0], y.value[0], 1e-6), y.value[0], other.value[0], cause
+            )
+        keys, values = (part.value for part in cache)
+    got = np.stack([y.value for y in newest], axis=1)
+    nothing = "a look at nothing at all: the word itself is always there"
+    cause = _named(got, wrong, nothing if np.isnan(got).any() else "")
+    for t, y in enumerate(newest):
         property = f"step {t + 1} gives row {t + 1} of all at once"
         y.equals(property, expected[:, t], cause=cause, tolerance=1e-6)
-        keys, values = (part.value for part in cache)
     rows = [1, 0, 0]  # a beam goes on with some hypotheses, and with one of them twice
     picked = (part[rows] for part in before)
     _, (y, *_) = call(x[rows, -1], *picked, rows)
@@ -790,11 +1089,22 @@ def step_with_cache(answer, draw):
 # --- Fix the post ---------------------------------------------------------------
 
 PROBES = ("order_blind", "mixes_words", "sees_the_future", "couples_the_batch")
-ORDER = "the rows of the one are not put in the order of the other before they are compared"
+ORDER = "the rows of the one are not put in the order of the other before they are compared, "
+ORDER += "or the answer is turned round"
 # Of each layer: the answers in that order, and what makes a probe of it go wrong.
 ROUNDING = "exact equality: sums in another order differ in the sixteenth place"
+SMALL = "the change is so small that its effect is lost: put in a really different word"
+PAIRS = "not every place was tried: here word t + 3 moves row t, and no other word does"
 LAYERS = {
-    "feed_forward": ("yes no no no", {"order_blind": ORDER}),
+    "feed_forward": (
+        "yes no no no",
+        {
+            "order_blind": ORDER,
+            "mixes_words": "the row of the changed word itself was compared, too",
+            "sees_the_future": "row t itself was compared; the word at t may move it",
+            "couples_the_batch": "the rows of the changed sentence were compared, too",
+        },
+    ),
     "attention": (
         "yes yes yes no",
         {
@@ -803,16 +1113,62 @@ LAYERS = {
         },
     ),
     "layer_norm": ("yes no no no", {"couples_the_batch": ROUNDING}),
-    "batch_norm": ("yes yes yes yes", {}),
+    "batch_norm": (
+        "yes yes yes yes",
+        {
+            "mixes_words": SMALL,
+            "couples_the_batch": "sentences were only put in another order, which mean and "
+            "variance do not see: put in another sentence",
+        },
+    ),
     "causal_attention": (
         "no yes no no",
         {
-            "sees_the_future": "row t itself was compared; the word at t may move it",
+            "order_blind": "one order that fits was enough, or sentences were put in another order "
+            "in place of words",
+            "sees_the_future": "later rows were compared; those *before* the changed word tell",
             "mixes_words": "only the last word was changed, which all other rows do not see",
         },
     ),
-    "attention_with_positions": ("no yes yes no", {}),
+    "attention_with_positions": (
+        "no yes yes no",
+        {"sees_the_future": "it was concluded from other entries; each is measured by itself"},
+    ),
     "feed_forward_with_positions": ("no no no no", {}),
+    "feed_forward_with_positions_from_the_end": (
+        "no no no no",
+        {
+            "sees_the_future": "the sentence was cut short: that changes its length, and here all "
+            "places with it. Put another word in the place of one"
+        },
+    ),
+    "three_words_ahead": ("no yes yes no", {"mixes_words": PAIRS, "sees_the_future": PAIRS}),
+    "one_row_without_mask": (
+        "no yes yes no",
+        {"sees_the_future": "not every row was compared: only row 3 sees later words here"},
+    ),
+    "last_sentence_without_mask": (
+        "no yes yes no",
+        {
+            "sees_the_future": "only the first sentence was tried; here the last sentence alone "
+            "sees later words"
+        },
+    ),
+    "words_of_other_sentences": (
+        "no no no yes",
+        {
+            name: "the word was changed in all sentences at once: what moved here came from "
+            "*another* sentence"
+            for name in ("mixes_words", "sees_the_future")
+        },
+    ),
+    "last_but_one_hears_the_last": (
+        "yes no no yes",
+        {
+            "couples_the_batch": "not every pair of sentences was tried: here the last moves the "
+            "last but one, and no other does"
+        },
+    ),
     "recurrent_layer": ("no yes no no", {}),
     "attention_by_distance": (
         "no yes yes no",
@@ -890,6 +1246,25 @@ def _layers(draw: numpy.random.Generator, size: int, words: int) -> dict[str, Ca
     def by(distance):
         return lambda x: attend(x, bias=-distance[: x.shape[1], : x.shape[1]] / 2)
 
+    def three_ahead(x):
+        return np.concatenate([think(x)[:, :-3] + x[:, 3:], think(x)[:, -3:]], axis=1)
+
+    def averages(x, rows=slice(0), sentences=slice(0)):
+        """Means of the words so far; at these rows and in these sentences of all words."""
+        found = np.cumsum(x, axis=1) / np.arange(1, x.shape[1] + 1)[:, None]
+        found[:, rows] = found[:, -1:]
+        found[sentences] = found[sentences, -1:]
+        return found
+
+    def of_others(x):
+        others = (x.sum(0, keepdims=True) - x)[:, 1:]
+        return np.concatenate([think(x)[:, :-1] + others, think(x)[:, -1:]], axis=1)
+
+    def last_but_one(x):
+        found = think(x)
+        found[-2:-1] += x[-1:]
+        return found
+
     past = np.tri(words, dtype=bool)
     placed = lambda x: x + table[: x.shape[1]]  # noqa: E731
     found = {
@@ -900,6 +1275,14 @@ def _layers(draw: numpy.random.Generator, size: int, words: int) -> dict[str, Ca
         "causal_attention": lambda x: attend(x, past),
         "attention_with_positions": lambda x: attend(placed(x)),
         "feed_forward_with_positions": lambda x: think(placed(x)),
+        "feed_forward_with_positions_from_the_end": lambda x: think(
+            x + table[x.shape[1] - 1 :: -1]
+        ),
+        "three_words_ahead": three_ahead,
+        "one_row_without_mask": lambda x: averages(x, rows=slice(2, 3)),
+        "last_sentence_without_mask": lambda x: averages(x, sentences=slice(-1, None)),
+        "words_of_other_sentences": of_others,
+        "last_but_one_hears_the_last": last_but_one,
         "recurrent_layer": recurrent,
         "attention_by_distance": by(apart),
         "attention_on_a_ring": by(np.minimum(apart, words - apart) * 2),
