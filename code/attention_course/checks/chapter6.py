@@ -98,6 +98,7 @@ def _refuses(answer, property: str, cause: str, **given) -> None:
 
 @exercise
 def split_heads(answer, draw):
+    """Row t of head n is its block of word t's numbers; ValueError where N does not divide D."""
     small, large = np.arange(12).reshape(1, 3, 4), draw.normal(size=(2, 5, 12))
     for x, heads in ((small, 2), (large, 3), (large, 12), (large, 1)):
         B, T, D = x.shape
@@ -132,6 +133,7 @@ def split_heads(answer, draw):
 
 @exercise
 def merge_heads(answer, draw):
+    """Row t holds what all heads say for word t, the first first; tested without a split."""
     small = _cut(np.arange(12).reshape(1, 3, 4), 2)
     others = [draw.normal(size=shape) for shape in ((2, 3, 5, 4), (3, 2, 2, 3), (2, 1, 4, 3))]
     for x in (small, *others):
@@ -172,6 +174,7 @@ def _count(query: int, key: int, value: int, out: int, size: int, bias: bool) ->
 
 @exercise
 def count_parameters(answer, draw):
+    """Four matrices and their biases, with as many key heads as query heads and with fewer."""
     head, heads = int(draw.integers(3, 20)), 6 * int(draw.integers(1, 4))
     examples = [(64, 4, 4, True), (64, 16, 16, True), (64, 4, 4, False), (64, 8, 2, True)]
     others = [(64, 8, 1, False), (12, 1, 1, False), (head * heads, heads, 3, True)]
@@ -337,6 +340,7 @@ PROBES = (
 
 @exercise
 def mixes_positions(answer, draw):
+    """Splits, right and wrong ones, are told apart by which rows move with which word."""
     for split, (*shape, heads), mixes, cause in PROBES:
         calls = []
 
@@ -417,6 +421,7 @@ def _wrong_terms(
 
 @exercise
 def heads_as_sum(answer, draw):
+    """One term for each head and source word; their sum is the layer's output."""
     rows = [np.array([[[1.0, 2], [3, 4]]]), np.eye(2), np.array([[1.0, 10], [100, 1000]])]
     hand = (np.array([[0.25, 0.75], [0.5, 0.5]]).reshape(1, 2, 1, 2), *rows)
     cases = [hand]
@@ -555,6 +560,7 @@ def _layer_cases(draw) -> tuple:
 
 @exercise
 def multi_head(answer, draw):
+    """Output and weights of the layer; masks of three shapes; sizes of heads that are not D/N."""
     names = ("query", "key", "value", "W_Q", "W_K", "W_V", "W_O")
     for arrays, heads, mask in _layer_cases(draw):
         (B, T, D), S = arrays[0].shape, arrays[1].shape[1]
@@ -676,6 +682,7 @@ def _wrongly_packed(weights: dict[str, Array]) -> dict[str, dict[str, Array]]:
 
 @exercise
 def to_torch(answer, draw):
+    """Each number of a Keras layer in its place in torch; ValueError for a key_dim that cannot fit."""
     numbers = iter(range(1000))
 
     def named(shape):
@@ -770,6 +777,7 @@ def _wrong_groups(queries, keys, values, allowed) -> dict[str, Array]:
 
 @exercise
 def grouped_attention(answer, draw):
+    """Query heads that share key heads, with a mask and several queries at a time."""
     ln3 = np.log(3)
     hand = (np.ones((1, 4, 1, 1)), np.array([[[0, ln3], [ln3, 0]]])[..., None])
     hand += (np.array([[[0.0, 4], [0, 4]]])[..., None],)
@@ -901,6 +909,7 @@ def _wrong_axes(x, W_Q, W_K, W_V, W_O, axes, scores) -> dict[str, tuple[Array, A
 
 @exercise
 def two_axes(answer, draw):
+    """One softmax over two axes, any two of three; the weights' axes and the way back."""
     patches = np.array([[1, 0, 8], [1, np.log(2), 4], [1, np.log(4), 2], [1, 0, 8]])
     unit = np.eye(3)[:, :, None, None]  # a kernel (3,1,1) takes one of a patch's three numbers
     hand = (patches.reshape(1, 1, 2, 2, 3), *unit, unit[0].reshape(1, 1, 3))
@@ -1088,6 +1097,7 @@ def _slopes(doutput: Array, arrays: list[Array], heads: int) -> list[Array]:
 
 @exercise
 def multi_head_backward(answer, draw):
+    """All five gradients of self-attention with heads, against finite differences."""
     for B, T, D, N, d_k, d_v in ((1, 2, 2, 1, 2, 2), (2, 3, 4, 2, 3, 2)):
         x, _, _, *matrices = _inputs(draw, B, T, T, D, N, d_k, d_v)
         doutput, arrays = draw.normal(size=(B, T, D)), [x, *matrices]
