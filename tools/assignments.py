@@ -140,9 +140,9 @@ def table(folder: Path = SOURCES) -> str:
             exercise, kind = part(cell)
             if kind == "statement":
                 number, title, level, minutes, worth = STATEMENT.match(cell.source).groups()
-                link = f"[{title}](../exercises/book/{path.name})"
-                row = (number, link, level, minutes, worth, tested.get(exercise, ""))
-                lines.append("| " + " | ".join(row) + " |")
+                link = f"[{number} {title}](../exercises/book/{path.name})"
+                size = f"{level}, {minutes}, {worth}"
+                lines.append(f"| {link} | {size} | {tested.get(exercise, '')} |")
     return "\n".join(lines) + "\n"
 
 
