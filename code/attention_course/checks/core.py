@@ -73,6 +73,8 @@ class Trial:
         for (name, before), after in zip(given.items(), handed, strict=True):
             if not unchanged(before, after):
                 cause = f"an assignment into {name}, like `{name}[…] = …` or `{name} += …`"
+                if np.shape(before) != np.shape(after):
+                    cause = f"{name} was given another shape in place; use `{name}.reshape(…)`"
                 self.fail("its inputs stay as they were", shown(before), shown(after), cause)
 
     def fail(self, property: str, expected: Any, got: Any, cause: str) -> None:
