@@ -54,13 +54,13 @@ def score_place_by_place(s, h, W, U, v):
 
 
 # the query has no axis for the source
-@wrong("additive_score", says="")
+@wrong("additive_score", says="word j is asked by the state of sentence j")
 def no_axis_for_the_source(s, h, W, U, v):
     return np.tanh(s @ W + h @ U) @ v
 
 
 # S copies of the states, laid out in the wrong order
-@wrong("additive_score", says="")
+@wrong("additive_score", says="word j is asked by the state of sentence j")
 def copies_in_the_wrong_order(s, h, W, U, v):
     B, S, _ = h.shape
     copies = np.tile(s, (S, 1)).reshape(B, S, -1)
@@ -68,135 +68,135 @@ def copies_in_the_wrong_order(s, h, W, U, v):
 
 
 # works for a batch of one
-@wrong("additive_score", says="")
+@wrong("additive_score", says="the first state asks the words of all sentences")
 def first_state_for_all(s, h, W, U, v):
     return np.tanh(s[0] @ W + h @ U) @ v
 
 
 # only the first sentence is looked at
-@wrong("additive_score", says="")
+@wrong("additive_score", says="asks the words of the first sentence")
 def first_sentence_for_all(s, h, W, U, v):
     return np.tanh((s @ W)[:, None] + h[0] @ U) @ v
 
 
 # a softmax that nobody asked for
-@wrong("additive_score", says="")
+@wrong("additive_score", says="scores are asked for")
 def softmax_on_top(s, h, W, U, v):
     e = score_by_einsum(s, h, W, U, v)
     return np.exp(e) / np.exp(e).sum(axis=1, keepdims=True)
 
 
 # no tanh
-@wrong("additive_score", says="")
+@wrong("additive_score", says="the tanh is missing")
 def no_tanh(s, h, W, U, v):
     return ((s @ W)[:, None] + h @ U) @ v
 
 
 # tanh after the sum with v
-@wrong("additive_score", says="")
+@wrong("additive_score", says="tanh of the score")
 def tanh_around_everything(s, h, W, U, v):
     return np.tanh(((s @ W)[:, None] + h @ U) @ v)
 
 
 # a tanh for each of the two
-@wrong("additive_score", says="")
+@wrong("additive_score", says="tanh of query and of keys one by one")
 def two_tanhs(s, h, W, U, v):
     return (np.tanh(s @ W)[:, None] + np.tanh(h @ U)) @ v
 
 
 # a sigmoid for the tanh
-@wrong("additive_score", says="")
+@wrong("additive_score", says="a sigmoid")
 def sigmoid_for_tanh(s, h, W, U, v):
     return (1 / (1 + np.exp(-(s @ W)[:, None] - h @ U))) @ v
 
 
 # a relu for the tanh
-@wrong("additive_score", says="")
+@wrong("additive_score", says="a ReLU")
 def relu_for_tanh(s, h, W, U, v):
     return np.maximum((s @ W)[:, None] + h @ U, 0) @ v
 
 
 # v is forgotten
-@wrong("additive_score", says="")
+@wrong("additive_score", says="v was left out")
 def v_forgotten(s, h, W, U, v):
     return np.tanh((s @ W)[:, None] + h @ U).sum(axis=-1)
 
 
 # the mean over the units
-@wrong("additive_score", says="")
+@wrong("additive_score", says="the mean over the A units")
 def mean_over_units(s, h, W, U, v):
     return (np.tanh((s @ W)[:, None] + h @ U) * v).mean(axis=-1)
 
 
 # the scale of the dot product
-@wrong("additive_score", says="")
+@wrong("additive_score", says="divided by √A")
 def scaled_like_a_dot_product(s, h, W, U, v):
     return score_by_einsum(s, h, W, U, v) / np.sqrt(len(v))
 
 
 # the state never asks
-@wrong("additive_score", says="")
+@wrong("additive_score", says="the query plays no part")
 def state_forgotten(s, h, W, U, v):
     return np.tanh(h @ U) @ v
 
 
 # the words are never asked
-@wrong("additive_score", says="")
+@wrong("additive_score", says="the keys play no part")
 def words_forgotten(s, h, W, U, v):
     return np.repeat((np.tanh(s @ W) @ v)[:, None], h.shape[1], axis=1)
 
 
 # a product for the sum
-@wrong("additive_score", says="")
+@wrong("additive_score", says="W s times U h")
 def product_for_the_sum(s, h, W, U, v):
     return np.tanh((s @ W)[:, None] * (h @ U)) @ v
 
 
 # a dot product of the projections
-@wrong("additive_score", says="")
+@wrong("additive_score", says="a dot product of W s and U h,")
 def dot_product(s, h, W, U, v):
     return np.einsum("ba,bsa->bs", s @ W, h @ U)
 
 
 # minus for plus
-@wrong("additive_score", says="")
+@wrong("additive_score", says="W s minus U h")
 def difference_for_the_sum(s, h, W, U, v):
     return np.tanh((s @ W)[:, None] - h @ U) @ v
 
 
 # the last axis kept
-@wrong("additive_score", says="")
+@wrong("additive_score", says="v as a matrix with one column leaves an")
 def last_axis_kept(s, h, W, U, v):
     return np.tanh((s @ W)[:, None] + h @ U) @ v[:, None]
 
 
 # the units weighted and not added up
-@wrong("additive_score", says="")
+@wrong("additive_score", says="the A units were not summed, with v, into")
 def units_not_added(s, h, W, U, v):
     return np.tanh((s @ W)[:, None] + h @ U) * v
 
 
 # the source in front
-@wrong("additive_score", says="")
+@wrong("additive_score", says="the axes are turned round")
 def source_first(s, h, W, U, v):
     return score_by_einsum(s, h, W, U, v).T
 
 
 # PyTorch's matrices
-@wrong("additive_score", says="")
+@wrong("additive_score", says="mismatch in its core dimension")
 def projections_transposed(s, h, W, U, v):
     return np.tanh((s @ W.T)[:, None] + h @ U.T) @ v
 
 
 # the caller's array gets another shape
-@wrong("additive_score", says="")
+@wrong("additive_score", says="s was given another shape")
 def shape_of_the_argument_changed(s, h, W, U, v):
     s.shape = (len(s), 1, -1)
     return np.tanh(s @ W + h @ U) @ v
 
 
 # all pairs of sentences
-@wrong("additive_score", says="")
+@wrong("additive_score", says="every state asks every sentence")
 def all_pairs_of_sentences(s, h, W, U, v):
     return np.tanh((s @ W)[:, None, None] + (h @ U)[None]) @ v
 
@@ -249,135 +249,135 @@ def read_with_sets():
 
 
 # places counted from 1
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="counted from 1")
 def places_from_one():
     return read_with_the_eyes() | {"places": [1 + j for j in LINKS]}
 
 
 # the row of <eos> too
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="the row of <eos> says no word")
 def nine_rows():
     return read_with_the_eyes() | {"places": [*LINKS, 6]}
 
 
 # the first row is thought to belong to <sos>
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="one row too late")
 def rows_one_too_late():
     return read_with_the_eyes() | {"places": [1, 3, 3, 4, 5, 7, 6, 6]}
 
 
 # columns read: the place of the French word for each English one
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="read by columns")
 def columns_read():
     return read_with_the_eyes() | {"places": [0, 1, 1, 2, 4, 5, 7, 6]}
 
 
 # the outlines read instead of the weights
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="those are the outlines, the grammar's links")
 def outlines_read():
     places = [0, 2, 3, 2, 4, 5, 7, 6]
     return {"places": places, "sure_found": 7, "possible_found": 8, "aer": 0.0}
 
 
 # the last two words in English order
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="look again at row 7, 8")
 def noun_and_adjective_swapped():
     places = [0, 1, 3, 3, 4, 5, 6, 7]
     return {"places": places, "sure_found": 3, "possible_found": 4, "aer": 0.533}
 
 
 # places along the diagonal, as if word for word
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="that is the diagonal")
 def diagonal():
     return read_with_the_eyes() | {"places": list(range(8))}
 
 
 # words for places
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="places is an array of numbers")
 def words_for_places():
     return read_with_the_eyes() | {"places": ["we", "do", "see", "see", "an", "old", "car", "red"]}
 
 
 # P without S: only the dashed outline that was found
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="only possible ones were counted")
 def dashed_only():
     return {"places": LINKS, "sure_found": 5, "possible_found": 1, "aer": round(1 - 6 / 15, 3)}
 
 
 # dashed outlines taken for sure
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="one too many")
 def dashed_taken_for_sure():
     return {"places": LINKS, "sure_found": 6, "possible_found": 6, "aer": round(1 - 12 / 18, 3)}
 
 
 # ne on do is taken for a link
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="one too many")
 def a_miss_taken_for_a_hit():
     return {"places": LINKS, "sure_found": 6, "possible_found": 7, "aer": round(1 - 13 / 15, 3)}
 
 
 # below the line the possible ones
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="not |A| and |P|")
 def divided_by_possible():
     return read_with_the_eyes() | {"aer": round(1 - 11 / 18, 3)}
 
 
 # below the line the sure ones that were found
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="all sure links, found or not")
 def divided_by_found():
     return read_with_the_eyes() | {"aer": round(1 - 11 / 13, 3)}
 
 
 # below the line twice the eight words
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="S is not as large as A")
 def divided_by_twice_the_links():
     return read_with_the_eyes() | {"aer": round(1 - 11 / 16, 3)}
 
 
 # the share that is right
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="that is the share that is right")
 def share_of_the_right():
     return read_with_the_eyes() | {"aer": round(11 / 15, 3)}
 
 
 # sure ones counted once above the line
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="P holds the sure links too")
 def sure_ones_counted_once():
     return read_with_the_eyes() | {"aer": round(1 - 6 / 15, 3)}
 
 
 # links that are not sure, among all
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="that is the share of links that are not")
 def share_not_sure():
     return read_with_the_eyes() | {"aer": round(1 - 5 / 8, 3)}
 
 
 # a percentage
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="that is in percent")
 def percent():
     return read_with_the_eyes() | {"aer": 26.7}
 
 
 # two places only
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="those are two places")
 def two_places_only():
     return read_with_the_eyes() | {"aer": 0.27}
 
 
 # not a dictionary
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="it returns a dictionary with four names")
 def a_tuple():
     return LINKS, 5, 6, 0.267
 
 
 # the error rate is not told
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="it returns a dictionary with four names")
 def no_aer():
     return {"places": LINKS, "sure_found": 5, "possible_found": 6}
 
 
 # shares for numbers
-@wrong("read_the_map", says="")
+@wrong("read_the_map", says="a share; how many is asked for")
 def shares_for_counts():
     return read_with_the_eyes() | {"sure_found": 5 / 7, "possible_found": 6 / 8}
 
@@ -434,7 +434,7 @@ def look_with_a_large_negative(state, annotations, mask, W, U, v):
 
 
 # the copy of the batch's keys, as found
-@wrong("look", says="")
+@wrong("look", says="a key that is not made from the annotations")
 def look_unchanged(state, annotations, mask, W, U, v):
     total = np.tanh((state @ W)[:, None] + U[: annotations.shape[1]])
     weights = _softmax(np.where(mask, total @ v, -np.inf))
@@ -442,7 +442,7 @@ def look_unchanged(state, annotations, mask, W, U, v):
 
 
 # an axis for the batch, but still rows of U
-@wrong("look", says="")
+@wrong("look", says="a key that is not made from the annotations")
 def axis_for_the_batch_only(state, annotations, mask, W, U, v):
     B, S, _ = annotations.shape
     keys = np.repeat(U[None, :S], B, axis=0)
@@ -456,39 +456,39 @@ def _look_with(keys, state, annotations, mask, W, v):
 
 
 # the rows of U are left in the keys
-@wrong("look", says="")
+@wrong("look", says="rows of U are still in the keys")
 def rows_of_U_left_in(state, annotations, mask, W, U, v):
     keys = annotations @ U + U[: annotations.shape[1]]
     return _look_with(keys, state, annotations, mask, W, v)
 
 
 # the keys of the first sentence
-@wrong("look", says="")
+@wrong("look", says="keys of the first sentence for all")
 def keys_of_the_first_sentence(state, annotations, mask, W, U, v):
     return _look_with(annotations[0] @ U, state, annotations, mask, W, v)
 
 
 # the keys' mean over the batch: an axis of (S,A), as found
-@wrong("look", says="")
+@wrong("look", says="one set of keys for the batch, their mean")
 def keys_averaged_over_the_batch(state, annotations, mask, W, U, v):
     return _look_with((annotations @ U).mean(axis=0), state, annotations, mask, W, v)
 
 
 # one key a sentence
-@wrong("look", says="")
+@wrong("look", says="one key for all words of a sentence")
 def one_key_a_sentence(state, annotations, mask, W, U, v):
     keys = (annotations.mean(axis=1) @ U)[:, None]
     return _look_with(keys, state, annotations, mask, W, v)
 
 
 # the query is gone
-@wrong("look", says="")
+@wrong("look", says="the query has no say")
 def look_without_query(state, annotations, mask, W, U, v):
     return _look_with(annotations @ U, 0 * state, annotations, mask, W, v)
 
 
 # the query has no axis for the source
-@wrong("look", says="")
+@wrong("look", says="word j is asked by the state of sentence")
 def query_without_source_axis(state, annotations, mask, W, U, v):
     scores = np.tanh(state @ W + annotations @ U) @ v
     weights = _softmax(np.where(mask, scores, -np.inf))
@@ -500,35 +500,35 @@ def _scores(state, annotations, W, U, v):
 
 
 # the mask is gone
-@wrong("look", says="")
+@wrong("look", says="the mask is not used")
 def look_without_mask(state, annotations, mask, W, U, v):
     weights = _softmax(_scores(state, annotations, W, U, v))
     return np.einsum("bs,bsd->bd", weights, annotations), weights
 
 
 # the mask upside down
-@wrong("look", says="")
+@wrong("look", says="the mask was read the wrong way")
 def look_with_inverted_mask(state, annotations, mask, W, U, v):
     weights = _softmax(np.where(mask, -1e9, _scores(state, annotations, W, U, v)))
     return np.einsum("bs,bsd->bd", weights, annotations), weights
 
 
 # the mask after the softmax
-@wrong("look", says="")
+@wrong("look", says="the mask was laid on the weights")
 def look_mask_after_softmax(state, annotations, mask, W, U, v):
     weights = _softmax(_scores(state, annotations, W, U, v)) * mask
     return np.einsum("bs,bsd->bd", weights, annotations), weights
 
 
 # scores of padding set to 0
-@wrong("look", says="")
+@wrong("look", says="scores of padding were set to 0")
 def look_mask_makes_zero(state, annotations, mask, W, U, v):
     weights = _softmax(_scores(state, annotations, W, U, v) * mask)
     return np.einsum("bs,bsd->bd", weights, annotations), weights
 
 
 # softmax over the batch
-@wrong("look", says="")
+@wrong("look", says="softmax over the sentences of the batch")
 def look_softmax_over_batch(state, annotations, mask, W, U, v):
     scores = np.where(mask, _scores(state, annotations, W, U, v), -1e9)
     weights = _softmax(scores, axis=0)
@@ -536,42 +536,42 @@ def look_softmax_over_batch(state, annotations, mask, W, U, v):
 
 
 # the two results in the other order
-@wrong("look", says="")
+@wrong("look", says="the two in the other order")
 def look_results_swapped(state, annotations, mask, W, U, v):
     context, weights = look_mended(state, annotations, mask, W, U, v)
     return weights, context
 
 
 # the context is made of the keys
-@wrong("look", says="")
+@wrong("look", says="weights laid on the projected keys U h")
 def context_of_keys(state, annotations, mask, W, U, v):
     _, weights = look_mended(state, annotations, mask, W, U, v)
     return np.einsum("bs,bsa->ba", weights, annotations @ U), weights
 
 
 # the context is a plain mean
-@wrong("look", says="")
+@wrong("look", says="the plain mean of all annotations")
 def context_is_a_mean(state, annotations, mask, W, U, v):
     _, weights = look_mended(state, annotations, mask, W, U, v)
     return annotations.mean(axis=1), weights
 
 
 # the context is a plain sum of the real ones
-@wrong("look", says="")
+@wrong("look", says="the plain sum of the real words' annotations")
 def context_is_a_sum(state, annotations, mask, W, U, v):
     _, weights = look_mended(state, annotations, mask, W, U, v)
     return (annotations * mask[..., None]).sum(axis=1), weights
 
 
 # the weights from the mended keys, the context still with the old ones
-@wrong("look", says="")
+@wrong("look", says="other weights than those returned, or something else than")
 def context_with_the_old_weights(state, annotations, mask, W, U, v):
     context, _ = look_unchanged(state, annotations, mask, W, U, v)
     return context, look_mended(state, annotations, mask, W, U, v)[1]
 
 
 # no tanh any more
-@wrong("look", says="")
+@wrong("look", says="the tanh is gone")
 def look_without_tanh(state, annotations, mask, W, U, v):
     scores = ((state @ W)[:, None] + annotations @ U) @ v
     weights = _softmax(np.where(mask, scores, -np.inf))
@@ -579,14 +579,14 @@ def look_without_tanh(state, annotations, mask, W, U, v):
 
 
 # scores for weights
-@wrong("look", says="")
+@wrong("look", says="those are the scores")
 def scores_for_weights(state, annotations, mask, W, U, v):
     context, _ = look_mended(state, annotations, mask, W, U, v)
     return context, np.where(mask, _scores(state, annotations, W, U, v), 0)
 
 
 # padding is written over in the argument
-@wrong("look", says="")
+@wrong("look", says="an assignment into annotations")
 def padding_written_over(state, annotations, mask, W, U, v):
     annotations[~mask] = 0
     return look_mended(state, annotations, mask, W, U, v)
@@ -655,7 +655,7 @@ def _move_and_say(word, state, context, weights, cell, readout):
 
 
 # moves with an empty context and asks with the new state
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="the new state asked, made without a context")
 def moves_before_it_asks(word, state, annotations, mask, score, cell, readout):
     nothing = np.zeros((len(word), annotations.shape[2]))
     new_state = cell(np.hstack([word, nothing]), state)
@@ -664,7 +664,7 @@ def moves_before_it_asks(word, state, annotations, mask, score, cell, readout):
 
 
 # asks again after the move, and says with that
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="the new state asked")
 def asks_again_after_the_move(word, state, annotations, mask, score, cell, readout):
     context, _ = _ask(state, annotations, mask, score)
     new_state = cell(np.hstack([word, context]), state)
@@ -673,7 +673,7 @@ def asks_again_after_the_move(word, state, annotations, mask, score, cell, reado
 
 
 # only the returned weights are those of the new state
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="the new state asked")
 def weights_of_the_next_step(word, state, annotations, mask, score, cell, readout):
     context, weights = _ask(state, annotations, mask, score)
     logits, new_state, _ = _move_and_say(word, state, context, weights, cell, readout)
@@ -681,7 +681,7 @@ def weights_of_the_next_step(word, state, annotations, mask, score, cell, readou
 
 
 # moves twice
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="the cell was asked twice")
 def moves_twice(word, state, annotations, mask, score, cell, readout):
     context, weights = _ask(state, annotations, mask, score)
     middle = cell(np.hstack([word, context]), state)
@@ -689,7 +689,7 @@ def moves_twice(word, state, annotations, mask, score, cell, readout):
 
 
 # the cell reads [context; word]
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="the cell reads [context")
 def cell_reads_context_first(word, state, annotations, mask, score, cell, readout):
     context, weights = _ask(state, annotations, mask, score)
     new_state = cell(np.hstack([context, word]), state)
@@ -697,7 +697,7 @@ def cell_reads_context_first(word, state, annotations, mask, score, cell, readou
 
 
 # the cell does not read the context
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="cell reads [word; context], (B,3), and was given")
 def cell_without_context(word, state, annotations, mask, score, cell, readout):
     context, weights = _ask(state, annotations, mask, score)
     new_state = cell(word, state)
@@ -705,7 +705,7 @@ def cell_without_context(word, state, annotations, mask, score, cell, readout):
 
 
 # the arguments of the cell in the other order
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="cell reads [word; context], (B,3), and was given")
 def cell_arguments_swapped(word, state, annotations, mask, score, cell, readout):
     context, weights = _ask(state, annotations, mask, score)
     new_state = cell(state, np.hstack([word, context]))
@@ -713,7 +713,7 @@ def cell_arguments_swapped(word, state, annotations, mask, score, cell, readout)
 
 
 # the readout sees the old state
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="the readout got [state; context; word]")
 def readout_sees_the_old_state(word, state, annotations, mask, score, cell, readout):
     context, weights = _ask(state, annotations, mask, score)
     new_state = cell(np.hstack([word, context]), state)
@@ -721,7 +721,7 @@ def readout_sees_the_old_state(word, state, annotations, mask, score, cell, read
 
 
 # the readout sees the word before the context
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="the readout got [new_state; word; context]")
 def readout_word_before_context(word, state, annotations, mask, score, cell, readout):
     context, weights = _ask(state, annotations, mask, score)
     new_state = cell(np.hstack([word, context]), state)
@@ -729,7 +729,7 @@ def readout_word_before_context(word, state, annotations, mask, score, cell, rea
 
 
 # the readout's input in the cell's order
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="the readout got [word; context; new_state]")
 def readout_word_first(word, state, annotations, mask, score, cell, readout):
     context, weights = _ask(state, annotations, mask, score)
     new_state = cell(np.hstack([word, context]), state)
@@ -737,7 +737,7 @@ def readout_word_first(word, state, annotations, mask, score, cell, readout):
 
 
 # the readout sees the state only
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="readout reads [new_state; context; word]")
 def readout_of_the_state_only(word, state, annotations, mask, score, cell, readout):
     context, weights = _ask(state, annotations, mask, score)
     new_state = cell(np.hstack([word, context]), state)
@@ -745,7 +745,7 @@ def readout_of_the_state_only(word, state, annotations, mask, score, cell, reado
 
 
 # no mask
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="the mask is not used")
 def step_without_mask(word, state, annotations, mask, score, cell, readout):
     weights = _softmax(score(state, annotations))
     context = np.einsum("bs,bsd->bd", weights, annotations)
@@ -753,7 +753,7 @@ def step_without_mask(word, state, annotations, mask, score, cell, readout):
 
 
 # the mask after the softmax
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="the mask was laid on the weights")
 def step_mask_after_softmax(word, state, annotations, mask, score, cell, readout):
     weights = _softmax(score(state, annotations)) * mask
     context = np.einsum("bs,bsd->bd", weights, annotations)
@@ -761,7 +761,7 @@ def step_mask_after_softmax(word, state, annotations, mask, score, cell, readout
 
 
 # scores of padding set to 0
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="scores of padding were set to 0")
 def step_mask_makes_zero(word, state, annotations, mask, score, cell, readout):
     weights = _softmax(score(state, annotations) * mask)
     context = np.einsum("bs,bsd->bd", weights, annotations)
@@ -769,7 +769,7 @@ def step_mask_makes_zero(word, state, annotations, mask, score, cell, readout):
 
 
 # True taken for padding
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="the mask was read the wrong way")
 def step_mask_inverted(word, state, annotations, mask, score, cell, readout):
     weights = _softmax(np.where(mask, -1e9, score(state, annotations)))
     context = np.einsum("bs,bsd->bd", weights, annotations)
@@ -777,7 +777,7 @@ def step_mask_inverted(word, state, annotations, mask, score, cell, readout):
 
 
 # the context is right, the returned weights are those before the mask
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="the mask is not used")
 def unmasked_weights_returned(word, state, annotations, mask, score, cell, readout):
     context, _ = _ask(state, annotations, mask, score)
     weights = _softmax(score(state, annotations))
@@ -785,7 +785,7 @@ def unmasked_weights_returned(word, state, annotations, mask, score, cell, reado
 
 
 # no largest subtracted
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="exp(1000) overflows")
 def step_overflows(word, state, annotations, mask, score, cell, readout):
     e = np.exp(score(state, annotations)) * mask
     weights = e / e.sum(axis=1, keepdims=True)
@@ -794,7 +794,7 @@ def step_overflows(word, state, annotations, mask, score, cell, readout):
 
 
 # one largest for the whole batch
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="one score for the whole batch was subtracted")
 def one_largest_for_the_batch(word, state, annotations, mask, score, cell, readout):
     scores = np.where(mask, score(state, annotations), -np.inf)
     e = np.exp(scores - scores.max())
@@ -804,7 +804,7 @@ def one_largest_for_the_batch(word, state, annotations, mask, score, cell, reado
 
 
 # the largest may be a padding's
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="padding's score was the largest and was subtracted")
 def largest_with_padding(word, state, annotations, mask, score, cell, readout):
     scores = score(state, annotations)
     e = np.exp(scores - scores.max(axis=1, keepdims=True)) * mask
@@ -814,7 +814,7 @@ def largest_with_padding(word, state, annotations, mask, score, cell, readout):
 
 
 # large scores cut off
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="large scores were cut off")
 def scores_cut_off(word, state, annotations, mask, score, cell, readout):
     e = np.exp(np.clip(score(state, annotations), -50, 50)) * mask
     weights = e / e.sum(axis=1, keepdims=True)
@@ -823,7 +823,7 @@ def scores_cut_off(word, state, annotations, mask, score, cell, readout):
 
 
 # softmax over the batch
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="softmax over the sentences of the batch")
 def step_softmax_over_batch(word, state, annotations, mask, score, cell, readout):
     weights = _softmax(np.where(mask, score(state, annotations), -1e9), axis=0)
     context = np.einsum("bs,bsd->bd", weights, annotations)
@@ -831,7 +831,7 @@ def step_softmax_over_batch(word, state, annotations, mask, score, cell, readout
 
 
 # the scores themselves as weights
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="those are the scores")
 def step_without_softmax(word, state, annotations, mask, score, cell, readout):
     weights = np.where(mask, score(state, annotations), 0)
     context = np.einsum("bs,bsd->bd", weights, annotations)
@@ -839,7 +839,7 @@ def step_without_softmax(word, state, annotations, mask, score, cell, readout):
 
 
 # only the annotation with the largest score
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="the largest score has all the weight")
 def only_the_largest(word, state, annotations, mask, score, cell, readout):
     best = np.where(mask, score(state, annotations), -np.inf).argmax(axis=1)
     weights = np.eye(mask.shape[1])[best]
@@ -848,14 +848,14 @@ def only_the_largest(word, state, annotations, mask, score, cell, readout):
 
 
 # the mean of the annotations is the context
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="the context is the plain mean")
 def step_context_is_a_mean(word, state, annotations, mask, score, cell, readout):
     _, weights = _ask(state, annotations, mask, score)
     return _move_and_say(word, state, annotations.mean(axis=1), weights, cell, readout)
 
 
 # probabilities for logits
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="softmax of the logits")
 def probabilities_for_logits(word, state, annotations, mask, score, cell, readout):
     context, weights = _ask(state, annotations, mask, score)
     logits, *rest = _move_and_say(word, state, context, weights, cell, readout)
@@ -863,7 +863,7 @@ def probabilities_for_logits(word, state, annotations, mask, score, cell, readou
 
 
 # state first, as a cell returns it
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="those are the logits")
 def state_returned_first(word, state, annotations, mask, score, cell, readout):
     context, weights = _ask(state, annotations, mask, score)
     logits, new_state, _ = _move_and_say(word, state, context, weights, cell, readout)
@@ -871,7 +871,7 @@ def state_returned_first(word, state, annotations, mask, score, cell, readout):
 
 
 # the old state is returned
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="the state did not go through the cell")
 def old_state_returned(word, state, annotations, mask, score, cell, readout):
     context, weights = _ask(state, annotations, mask, score)
     logits, _, _ = _move_and_say(word, state, context, weights, cell, readout)
@@ -879,7 +879,7 @@ def old_state_returned(word, state, annotations, mask, score, cell, readout):
 
 
 # the context for the weights
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="that is the context")
 def context_returned(word, state, annotations, mask, score, cell, readout):
     context, weights = _ask(state, annotations, mask, score)
     logits, new_state, _ = _move_and_say(word, state, context, weights, cell, readout)
@@ -887,7 +887,7 @@ def context_returned(word, state, annotations, mask, score, cell, readout):
 
 
 # the state is added once more
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="the state before was added")
 def state_added_once_more(word, state, annotations, mask, score, cell, readout):
     context, weights = _ask(state, annotations, mask, score)
     new_state = state + cell(np.hstack([word, context]), state)
@@ -895,7 +895,7 @@ def state_added_once_more(word, state, annotations, mask, score, cell, readout):
 
 
 # the state is overwritten in place
-@wrong("bahdanau_step", says="")
+@wrong("bahdanau_step", says="an assignment into state")
 def state_overwritten(word, state, annotations, mask, score, cell, readout):
     context, weights = _ask(state, annotations, mask, score)
     state[:] = cell(np.hstack([word, context]), state)
@@ -994,7 +994,7 @@ def _ends_of(f, g, lengths):
 
 
 # the way back begins in the padding
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="reading backwards began in the padding")
 def begins_in_the_padding(inputs, lengths, forward, backward, H):
     f = _all_states(forward, inputs, H)
     g = _all_states(backward, inputs[:, ::-1], H)[:, ::-1]
@@ -1003,13 +1003,13 @@ def begins_in_the_padding(inputs, lengths, forward, backward, H):
 
 
 # padding made zeros, and still read
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="padding was set to 0 and still read, which")
 def zeros_are_read_too(inputs, lengths, forward, backward, H):
     return begins_in_the_padding(inputs * _real(inputs, lengths), lengths, forward, backward, H)
 
 
 # the states of the way back are not turned round again
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="the backward states stand in the order in which")
 def not_turned_round_again(inputs, lengths, forward, backward, H):
     both, ends = sentence_by_sentence(inputs, lengths, forward, backward, H)
     both = both.copy()
@@ -1019,7 +1019,7 @@ def not_turned_round_again(inputs, lengths, forward, backward, H):
 
 
 # turned round over the whole width
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="turn each row by its own length")
 def turned_over_the_whole_width(inputs, lengths, forward, backward, H):
     right_one, ends = sentence_by_sentence(inputs, lengths, forward, backward, H)
     both = right_one.copy()
@@ -1030,7 +1030,7 @@ def turned_over_the_whole_width(inputs, lengths, forward, backward, H):
 
 
 # the way back reads forward
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="the second net reads from left to right")
 def way_back_reads_forward(inputs, lengths, forward, backward, H):
     f, g = _all_states(forward, inputs, H), _all_states(backward, inputs, H)
     both = np.concatenate([f, g], axis=2) * _real(inputs, lengths)
@@ -1038,42 +1038,42 @@ def way_back_reads_forward(inputs, lengths, forward, backward, H):
 
 
 # the ends are the annotation of the last place
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="annotations[:, −1] is no end")
 def ends_at_the_last_place(inputs, lengths, forward, backward, H):
     both, _ = sentence_by_sentence(inputs, lengths, forward, backward, H)
     return both, both[:, -1]
 
 
 # the ends are the annotation of the last token
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="the backward net ends at the *first* token")
 def ends_at_the_last_token(inputs, lengths, forward, backward, H):
     both, _ = sentence_by_sentence(inputs, lengths, forward, backward, H)
     return both, both[np.arange(len(both)), lengths - 1]
 
 
 # the ends are the annotation of the first token
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="the forward net ends at the last real token")
 def ends_at_the_first_token(inputs, lengths, forward, backward, H):
     both, _ = sentence_by_sentence(inputs, lengths, forward, backward, H)
     return both, both[:, 0]
 
 
 # the forward end at the last place, the backward one at the first
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="zeros for the forward end of short rows")
 def forward_end_at_the_last_place(inputs, lengths, forward, backward, H):
     both, _ = sentence_by_sentence(inputs, lengths, forward, backward, H)
     return both, np.hstack([both[:, -1, :H], both[:, 0, H:]])
 
 
 # the forward net reads the padding after the last token
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="the forward net went on into the padding")
 def forward_end_has_read_padding(inputs, lengths, forward, backward, H):
     both, ends = sentence_by_sentence(inputs, lengths, forward, backward, H)
     return both, np.hstack([_all_states(forward, inputs, H)[:, -1], ends[:, H:]])
 
 
 # padding has the last state
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="states of padding that were not taken out")
 def padding_keeps_the_last_state(inputs, lengths, forward, backward, H):
     both, ends = sentence_by_sentence(inputs, lengths, forward, backward, H)
     both = both.copy()
@@ -1083,7 +1083,7 @@ def padding_keeps_the_last_state(inputs, lengths, forward, backward, H):
 
 
 # the forward states of padding are left
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="states of padding that were not taken out")
 def padding_not_zeroed(inputs, lengths, forward, backward, H):
     both, ends = sentence_by_sentence(inputs, lengths, forward, backward, H)
     f = _all_states(forward, inputs, H)
@@ -1091,7 +1091,7 @@ def padding_not_zeroed(inputs, lengths, forward, backward, H):
 
 
 # the state is set to zero in padding instead of waiting
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="zeros for the forward end of short rows")
 def state_zeroed_in_padding(inputs, lengths, forward, backward, H):
     B, S, _ = inputs.shape
     real = _real(inputs, lengths)
@@ -1107,33 +1107,33 @@ def state_zeroed_in_padding(inputs, lengths, forward, backward, H):
 
 
 # [backward; forward] in the annotations
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="the halves are swapped")
 def halves_swapped(inputs, lengths, forward, backward, H):
     both, ends = sentence_by_sentence(inputs, lengths, forward, backward, H)
     return np.concatenate([both[..., H:], both[..., :H]], axis=2), ends
 
 
 # [backward; forward] in the ends
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="the halves are swapped")
 def ends_swapped(inputs, lengths, forward, backward, H):
     both, ends = sentence_by_sentence(inputs, lengths, forward, backward, H)
     return both, np.hstack([ends[:, H:], ends[:, :H]])
 
 
 # one net for both ways
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="both halves come from one net")
 def one_net_for_both(inputs, lengths, forward, backward, H):
     return sentence_by_sentence(inputs, lengths, forward, forward, H)
 
 
 # the two nets in each other's place
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="the two nets have changed places")
 def nets_swapped(inputs, lengths, forward, backward, H):
     return sentence_by_sentence(inputs, lengths, backward, forward, H)
 
 
 # the way back begins with the state of the way there
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="the way back begins with zeros, not with the")
 def way_back_begins_with_the_end(inputs, lengths, forward, backward, H):
     both, ends = sentence_by_sentence(inputs, lengths, forward, backward, H)
     both, ends = both.copy(), ends.copy()
@@ -1147,7 +1147,7 @@ def way_back_begins_with_the_end(inputs, lengths, forward, backward, H):
 
 
 # the state goes on from sentence to sentence
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="each sentence begins with zeros, not with the end")
 def state_goes_on_to_the_next_sentence(inputs, lengths, forward, backward, H):
     B, S, _ = inputs.shape
     both, ends = np.zeros((B, S, 2 * H)), np.zeros((B, 2 * H))
@@ -1164,7 +1164,7 @@ def state_goes_on_to_the_next_sentence(inputs, lengths, forward, backward, H):
 
 
 # the state before the token is read
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="the states *before* each token was read")
 def state_before_reading(inputs, lengths, forward, backward, H):
     both, ends = sentence_by_sentence(inputs, lengths, forward, backward, H)
     shifted = np.zeros_like(both)
@@ -1174,7 +1174,7 @@ def state_before_reading(inputs, lengths, forward, backward, H):
 
 
 # the first token is not read on the way back
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="the way back leaves out the first token")
 def first_token_not_read(inputs, lengths, forward, backward, H):
     both, ends = sentence_by_sentence(inputs, lengths, forward, backward, H)
     both, ends = both.copy(), ends.copy()
@@ -1185,26 +1185,26 @@ def first_token_not_read(inputs, lengths, forward, backward, H):
 
 
 # the longest length for all
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="all places were read, padding too")
 def longest_length_for_all(inputs, lengths, forward, backward, H):
     return sentence_by_sentence(inputs, np.full_like(lengths, max(lengths)), forward, backward, H)
 
 
 # the sum of the two
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="halves are joined, not added")
 def sum_of_the_two(inputs, lengths, forward, backward, H):
     both, ends = sentence_by_sentence(inputs, lengths, forward, backward, H)
     return both[..., :H] + both[..., H:], ends[:, :H] + ends[:, H:]
 
 
 # only the annotations
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="no `return annotations, ends`")
 def no_ends(inputs, lengths, forward, backward, H):
     return sentence_by_sentence(inputs, lengths, forward, backward, H)[0]
 
 
 # the arguments of a step in the other order
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="steps were called as step(state, x)")
 def step_arguments_swapped(inputs, lengths, forward, backward, H):
     return sentence_by_sentence(
         inputs, lengths, lambda x, h: forward(h, x), lambda x, h: backward(h, x), H
@@ -1212,7 +1212,7 @@ def step_arguments_swapped(inputs, lengths, forward, backward, H):
 
 
 # padding is written over in the argument
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="an assignment into inputs")
 def inputs_written_over(inputs, lengths, forward, backward, H):
     for b, n in enumerate(lengths):
         inputs[b, n:] = 0
@@ -1220,7 +1220,7 @@ def inputs_written_over(inputs, lengths, forward, backward, H):
 
 
 # the way back starts at the token before the last
-@wrong("read_both_ways", says="")
+@wrong("read_both_ways", says="the way back leaves out the last token")
 def last_token_skipped_on_the_way_back(inputs, lengths, forward, backward, H):
     both, ends = sentence_by_sentence(inputs, lengths, forward, backward, H)
     both, ends = both.copy(), ends.copy()
@@ -1373,7 +1373,7 @@ def _names(suspects, query_size, annotation_size, tolerance=1e-8, skip=(), **pro
 
 
 # a call for every question
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="one call for each")
 def called_three_times(suspects, query_size, annotation_size):
     query, annotations, mask = _probe(query_size, annotation_size)
     names = []
@@ -1390,19 +1390,19 @@ def called_three_times(suspects, query_size, annotation_size):
 
 
 # everybody is innocent
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="a verdict without a question, or an error of")
 def all_real(suspects, query_size, annotation_size):
     return ["real"] * len(suspects)
 
 
 # a guess without a call
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="a verdict without a question, or an error of")
 def guessed(suspects, query_size, annotation_size):
     return ["real", "blind weights", "deaf weights", "pads attended"]
 
 
 # no place is masked
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="the missing question: a masked place")
 def no_masked_place(suspects, query_size, annotation_size):
     query, annotations, mask = _probe(query_size, annotation_size)
     return [
@@ -1412,14 +1412,14 @@ def no_masked_place(suspects, query_size, annotation_size):
 
 
 # the mask upside down in the probe
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="where the mask is True, which is a word's")
 def mask_of_the_probe_inverted(suspects, query_size, annotation_size):
     query, annotations, mask = _probe(query_size, annotation_size, padded=2)
     return [_judge(*attend(query, annotations, ~mask), annotations, mask) for attend in suspects]
 
 
 # blind and deaf mixed up
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="blind and deaf mixed up")
 def blind_and_deaf_mixed_up(suspects, query_size, annotation_size):
     other = {"blind weights": "deaf weights", "deaf weights": "blind weights"}
     names = _names(suspects, query_size, annotation_size)
@@ -1427,31 +1427,31 @@ def blind_and_deaf_mixed_up(suspects, query_size, annotation_size):
 
 
 # the source is never changed
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="same query, other annotations; its weights stay")
 def source_never_changed(suspects, query_size, annotation_size):
     return _names(suspects, query_size, annotation_size, skip=("blind weights",))
 
 
 # the query is never changed
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="same annotations, another query; its weights stay")
 def query_never_changed(suspects, query_size, annotation_size):
     return _names(suspects, query_size, annotation_size, skip=("deaf weights",))
 
 
 # the sums are not looked at
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="along a row its weights do not sum to 1")
 def sums_not_looked_at(suspects, query_size, annotation_size):
     return _names(suspects, query_size, annotation_size, skip=("rows mixed",))
 
 
 # the context is not looked at
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="of its own weights, is not its context")
 def context_not_looked_at(suspects, query_size, annotation_size):
     return _names(suspects, query_size, annotation_size, skip=("context from the decoder",))
 
 
 # sums over the batch
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="sums down the batch")
 def sums_over_the_batch(suspects, query_size, annotation_size):
     query, annotations, mask = _probe(query_size, annotation_size)
     names = []
@@ -1463,7 +1463,7 @@ def sums_over_the_batch(suspects, query_size, annotation_size):
 
 
 # blindness looked for in the context
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="same query, other annotations; its weights stay")
 def blindness_looked_for_in_the_context(suspects, query_size, annotation_size):
     query, annotations, mask = _probe(query_size, annotation_size)
     names = []
@@ -1475,7 +1475,7 @@ def blindness_looked_for_in_the_context(suspects, query_size, annotation_size):
 
 
 # query and source changed at once
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="the missing question")
 def both_changed_at_once(suspects, query_size, annotation_size):
     rng = np.random.default_rng(1)
     query = rng.standard_normal((3, query_size))
@@ -1485,7 +1485,7 @@ def both_changed_at_once(suspects, query_size, annotation_size):
 
 
 # all words alike: a real one is blind
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="whose words are all alike")
 def all_words_alike(suspects, query_size, annotation_size):
     rng = np.random.default_rng(1)
     query = rng.standard_normal((3, query_size))
@@ -1496,7 +1496,7 @@ def all_words_alike(suspects, query_size, annotation_size):
 
 
 # a batch of one
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="the missing question")
 def batch_of_one(suspects, query_size, annotation_size):
     query, annotations, mask = (x[:1] for x in _probe(query_size, annotation_size))
     names = []
@@ -1514,19 +1514,19 @@ def batch_of_one(suspects, query_size, annotation_size):
 
 
 # no tolerance
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="tolerance")
 def no_tolerance(suspects, query_size, annotation_size):
     return _names(suspects, query_size, annotation_size, tolerance=0)
 
 
 # a tolerance that lets all pass
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="too large a tolerance")
 def large_tolerance(suspects, query_size, annotation_size):
     return _names(suspects, query_size, annotation_size, tolerance=1)
 
 
 # every name once, as if two could not have the same
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="the same fault a second time")
 def every_name_once(suspects, query_size, annotation_size):
     left = {
         "real",
@@ -1544,26 +1544,26 @@ def every_name_once(suspects, query_size, annotation_size):
 
 
 # sorted
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="the right names in another order")
 def sorted_names(suspects, query_size, annotation_size):
     return sorted(_names(suspects, query_size, annotation_size))
 
 
 # other names
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="verdicts are names of the list")
 def other_names(suspects, query_size, annotation_size):
     return [n.split()[0] for n in _names(suspects, query_size, annotation_size)]
 
 
 # only the fakes
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="it returns four verdicts")
 def only_the_fakes(suspects, query_size, annotation_size):
     names = _names(suspects, query_size, annotation_size)
     return {k: name for k, name in enumerate(names) if name != "real"}
 
 
 # looks only at what moves from row to row, never at a sum nor at the context's make
-@wrong("find_the_fakes", says="")
+@wrong("find_the_fakes", says="along a row its weights do not sum to 1")
 def moves_are_enough(suspects, query_size, annotation_size):
     query, annotations, mask = _probe(query_size, annotation_size)
     names = []
@@ -1669,14 +1669,14 @@ def _back(dscores, s, h, W, U, v):
 
 
 # no slope of the tanh
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="and is missing")
 def slope_of_tanh_forgotten(dscores, s, h, W, U, v):
     _, dv = _back(dscores, s, h, W, U, v)
     return _from_total(dscores[..., None] * v, dv, s, h, W, U)
 
 
 # the square is forgotten
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="not 1 − tanh")
 def slope_without_square(dscores, s, h, W, U, v):
     units = _units(s, h, W, U)
     _, dv = _back(dscores, s, h, W, U, v)
@@ -1684,7 +1684,7 @@ def slope_without_square(dscores, s, h, W, U, v):
 
 
 # the slope at the total instead of the unit
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="the slope was taken of the total")
 def slope_of_the_total(dscores, s, h, W, U, v):
     total = (s @ W)[:, None] + h @ U
     _, dv = _back(dscores, s, h, W, U, v)
@@ -1692,7 +1692,7 @@ def slope_of_the_total(dscores, s, h, W, U, v):
 
 
 # tanh twice in the slope
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="tanh was taken twice")
 def tanh_twice_in_the_slope(dscores, s, h, W, U, v):
     units = _units(s, h, W, U)
     _, dv = _back(dscores, s, h, W, U, v)
@@ -1700,7 +1700,7 @@ def tanh_twice_in_the_slope(dscores, s, h, W, U, v):
 
 
 # the slope of a sigmoid
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="is that of a sigmoid")
 def slope_of_a_sigmoid(dscores, s, h, W, U, v):
     units = _units(s, h, W, U)
     _, dv = _back(dscores, s, h, W, U, v)
@@ -1708,7 +1708,7 @@ def slope_of_a_sigmoid(dscores, s, h, W, U, v):
 
 
 # v forgotten on the way back
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="v is missing on the way back")
 def v_forgotten_on_the_way_back(dscores, s, h, W, U, v):
     units = _units(s, h, W, U)
     _, dv = _back(dscores, s, h, W, U, v)
@@ -1716,13 +1716,13 @@ def v_forgotten_on_the_way_back(dscores, s, h, W, U, v):
 
 
 # dscores forgotten
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="dscores is left out")
 def dscores_forgotten(dscores, s, h, W, U, v):
     return gradients_by_einsum(np.ones_like(dscores), s, h, W, U, v)
 
 
 # a softmax's way back that nobody asked for
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="back through a softmax, too")
 def through_a_softmax_too(dscores, s, h, W, U, v):
     p = _softmax(_units(s, h, W, U) @ v)
     inner = p * (dscores - (p * dscores).sum(axis=1, keepdims=True))
@@ -1730,83 +1730,83 @@ def through_a_softmax_too(dscores, s, h, W, U, v):
 
 
 # minus
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="the sign is turned round")
 def sign_turned(dscores, s, h, W, U, v):
     return [-x for x in gradients_by_einsum(dscores, s, h, W, U, v)]
 
 
 # ds: one for each pair
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="one query asks all S words")
 def ds_not_summed(dscores, s, h, W, U, v):
     d, dv = _back(dscores, s, h, W, U, v)
     return d @ W.T, *_from_total(d, dv, s, h, W, U)[1:]
 
 
 # ds: the mean over the words
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="mean instead of sum over the source")
 def ds_by_mean(dscores, s, h, W, U, v):
     ds, *rest = gradients_by_einsum(dscores, s, h, W, U, v)
     return ds / h.shape[1], *rest
 
 
 # the mean of the totals over the source, for the query and with it for dW
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="mean instead of sum over the source")
 def query_by_mean(dscores, s, h, W, U, v):
     ds, dh, dW, dU, dv = gradients_by_einsum(dscores, s, h, W, U, v)
     return ds / h.shape[1], dh, dW / h.shape[1], dU, dv
 
 
 # ds: only the last word
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="only the last word's share was kept")
 def ds_of_the_last_word(dscores, s, h, W, U, v):
     d, dv = _back(dscores, s, h, W, U, v)
     return d[:, -1] @ W.T, *_from_total(d, dv, s, h, W, U)[1:]
 
 
 # the sum over the source in dh too
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="each word has a gradient of its own in")
 def dh_summed_over_the_source(dscores, s, h, W, U, v):
     ds, dh, *rest = gradients_by_einsum(dscores, s, h, W, U, v)
     return ds, np.broadcast_to(dh.sum(axis=1, keepdims=True), h.shape).copy(), *rest
 
 
 # ds summed over the batch
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="each sentence has a state of its own")
 def ds_summed_over_the_batch(dscores, s, h, W, U, v):
     ds, *rest = gradients_by_einsum(dscores, s, h, W, U, v)
     return np.broadcast_to(ds.sum(axis=0), s.shape).copy(), *rest
 
 
 # parameters by the mean over the batch
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="mean instead of sum over the batch")
 def parameters_by_mean(dscores, s, h, W, U, v):
     ds, dh, *rest = gradients_by_einsum(dscores, s, h, W, U, v)
     return ds, dh, *(x / len(s) for x in rest)
 
 
 # dU by the mean over places
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="mean instead of sum over the source")
 def dU_by_mean(dscores, s, h, W, U, v):
     ds, dh, dW, dU, dv = gradients_by_einsum(dscores, s, h, W, U, v)
     return ds, dh, dW, dU / h.shape[1], dv
 
 
 # parameters of the first sentence
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="only the first sentence's share was kept")
 def parameters_of_the_first_sentence(dscores, s, h, W, U, v):
     ds, dh, *_ = gradients_by_einsum(dscores, s, h, W, U, v)
     return ds, dh, *gradients_by_einsum(dscores[:1], s[:1], h[:1], W, U, v)[2:]
 
 
 # parameters overwritten in the loop: the last pair's
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="only the last word's share was kept")
 def parameters_of_the_last_pair(dscores, s, h, W, U, v):
     ds, dh, *_ = gradients_by_einsum(dscores, s, h, W, U, v)
     return ds, dh, *gradients_by_einsum(dscores[-1:, -1:], s[-1:], h[-1:, -1:], W, U, v)[2:]
 
 
 # sums before the product: (sum of h) times (sum of d)
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="h and gradients were each summed over the source,")
 def summed_before_the_product(dscores, s, h, W, U, v):
     d, dv = _back(dscores, s, h, W, U, v)
     ds, dh, dW, _, _ = _from_total(d, dv, s, h, W, U)
@@ -1814,62 +1814,62 @@ def summed_before_the_product(dscores, s, h, W, U, v):
 
 
 # dv of the totals
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="v meets tanh(total), not the total")
 def dv_without_tanh(dscores, s, h, W, U, v):
     *rest, _ = gradients_by_einsum(dscores, s, h, W, U, v)
     return *rest, np.einsum("bs,bsa->a", dscores, (s @ W)[:, None] + h @ U)
 
 
 # dv with the slope and v
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="that is the sum of the totals' gradients")
 def dv_of_the_gradient(dscores, s, h, W, U, v):
     d, _ = _back(dscores, s, h, W, U, v)
     return _from_total(d, d.sum(axis=(0, 1)), s, h, W, U)
 
 
 # dv without dscores
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="dscores is left out")
 def dv_without_dscores(dscores, s, h, W, U, v):
     d, _ = _back(dscores, s, h, W, U, v)
     return _from_total(d, _units(s, h, W, U).sum(axis=(0, 1)), s, h, W, U)
 
 
 # dv not summed over the batch
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="one for each sentence")
 def dv_for_every_sentence(dscores, s, h, W, U, v):
     *rest, _ = gradients_by_einsum(dscores, s, h, W, U, v)
     return *rest, np.einsum("bs,bsa->ba", dscores, _units(s, h, W, U))
 
 
 # dW with the wrong layout
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="transposed")
 def dW_transposed(dscores, s, h, W, U, v):
     ds, dh, dW, dU, dv = gradients_by_einsum(dscores, s, h, W, U, v)
     return ds, dh, dW.T, dU.T, dv
 
 
 # parameters first
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="the order is ds, dh, dW, dU, dv")
 def parameters_returned_first(dscores, s, h, W, U, v):
     ds, dh, dW, dU, dv = gradients_by_einsum(dscores, s, h, W, U, v)
     return dW, dU, dv, ds, dh
 
 
 # dU before dW
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="the order is ds, dh, dW, dU, dv")
 def dU_before_dW(dscores, s, h, W, U, v):
     ds, dh, dW, dU, dv = gradients_by_einsum(dscores, s, h, W, U, v)
     return ds, dh, dU, dW, dv
 
 
 # only what the parameters get
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="no `return ds, dh, dW, dU, dv`")
 def parameters_only(dscores, s, h, W, U, v):
     return gradients_by_einsum(dscores, s, h, W, U, v)[2:]
 
 
 # the query without an axis for the source
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="word j was asked by the state of sentence")
 def backward_without_source_axis(dscores, s, h, W, U, v):
     units = np.tanh(s @ W + h @ U)
     d = dscores[..., None] * v * (1 - units**2)
@@ -1877,7 +1877,7 @@ def backward_without_source_axis(dscores, s, h, W, U, v):
 
 
 # the argument is changed
-@wrong("additive_backward", says="")
+@wrong("additive_backward", says="an assignment into dscores")
 def writes_into_dscores(dscores, s, h, W, U, v):
     answer = gradients_by_einsum(dscores, s, h, W, U, v)
     dscores *= 0
@@ -1959,7 +1959,7 @@ def _first(pairs):
 
 
 # first half against second half
-@wrong("maxout", says="")
+@wrong("maxout", says="unit j was paired with unit l + j")
 def halves_compared(seen, W_t, W_o, dlogits):
     l = len(W_o)
     units = seen @ W_t
@@ -1970,7 +1970,7 @@ def halves_compared(seen, W_t, W_o, dlogits):
 
 
 # neighbours forward, halves on the way back
-@wrong("maxout", says="")
+@wrong("maxout", says="the gradients stand in halves")
 def halves_on_the_way_back(seen, W_t, W_o, dlogits):
     units = seen @ W_t
     first, second = units[:, ::2], units[:, 1::2]
@@ -1980,7 +1980,7 @@ def halves_on_the_way_back(seen, W_t, W_o, dlogits):
 
 
 # pairs of batch rows: a reshape that goes wrong for B > 1
-@wrong("maxout", says="")
+@wrong("maxout", says="a reshape to (2,B,l) tears rows apart")
 def reshape_with_the_pairs_in_front(seen, W_t, W_o, dlogits):
     pairs = (seen @ W_t).reshape(2, len(seen), -1)
     t = pairs.max(axis=0)
@@ -1990,14 +1990,14 @@ def reshape_with_the_pairs_in_front(seen, W_t, W_o, dlogits):
 
 
 # overlapping pairs: 1 with 2, 2 with 3 …; every other of them taken too late
-@wrong("maxout", says="")
+@wrong("maxout", says="pairs begin at the second unit")
 def pairs_one_too_late(seen, W_t, W_o, dlogits):
     logits, dseen, dW_t, dW_o = _maxout(seen, np.roll(W_t, -1, axis=1), W_o, dlogits, _first)
     return logits, dseen, np.roll(dW_t, 1, axis=1), dW_o
 
 
 # the smaller
-@wrong("maxout", says="")
+@wrong("maxout", says="the smaller of the two was taken")
 def the_smaller(seen, W_t, W_o, dlogits):
     pairs = (seen @ W_t).reshape(len(seen), -1, 2)
     t = pairs.min(axis=2)
@@ -2007,7 +2007,7 @@ def the_smaller(seen, W_t, W_o, dlogits):
 
 
 # the mean of the pair
-@wrong("maxout", says="")
+@wrong("maxout", says="the mean of the two was taken")
 def mean_of_the_pair(seen, W_t, W_o, dlogits):
     t = (seen @ W_t).reshape(len(seen), -1, 2).mean(axis=2)
     d = np.repeat(dlogits @ W_o.T / 2, 2, axis=1)
@@ -2015,7 +2015,7 @@ def mean_of_the_pair(seen, W_t, W_o, dlogits):
 
 
 # the larger by its absolute value
-@wrong("maxout", says="")
+@wrong("maxout", says="the larger without its sign was taken")
 def larger_by_absolute_value(seen, W_t, W_o, dlogits):
     pairs = (seen @ W_t).reshape(len(seen), -1, 2)
     winner = np.abs(pairs).argmax(axis=2)[..., None]
@@ -2025,7 +2025,7 @@ def larger_by_absolute_value(seen, W_t, W_o, dlogits):
 
 
 # a relu on top
-@wrong("maxout", says="")
+@wrong("maxout", says="the larger was cut off at 0, as by")
 def relu_on_top(seen, W_t, W_o, dlogits):
     pairs = (seen @ W_t).reshape(len(seen), -1, 2)
     t = np.maximum(pairs.max(axis=2), 0)
@@ -2034,7 +2034,7 @@ def relu_on_top(seen, W_t, W_o, dlogits):
 
 
 # a tanh on the units
-@wrong("maxout", says="")
+@wrong("maxout", says="a tanh was put around the units")
 def tanh_of_the_units(seen, W_t, W_o, dlogits):
     pairs = np.tanh(seen @ W_t).reshape(len(seen), -1, 2)
     t = pairs.max(axis=2)
@@ -2043,37 +2043,37 @@ def tanh_of_the_units(seen, W_t, W_o, dlogits):
 
 
 # both units get the gradient
-@wrong("maxout", says="")
+@wrong("maxout", says="both units of a pair got the gradient")
 def both_get_the_gradient(seen, W_t, W_o, dlogits):
     return _maxout(seen, W_t, W_o, dlogits, np.ones_like)
 
 
 # both units get half
-@wrong("maxout", says="")
+@wrong("maxout", says="the gradient was divided between the two")
 def both_get_half(seen, W_t, W_o, dlogits):
     return _maxout(seen, W_t, W_o, dlogits, lambda pairs: np.full_like(pairs, 0.5))
 
 
 # the loser gets the gradient
-@wrong("maxout", says="")
+@wrong("maxout", says="the gradient went to the smaller one")
 def the_loser_gets_it(seen, W_t, W_o, dlogits):
     return _maxout(seen, W_t, W_o, dlogits, lambda pairs: ~_first(pairs))
 
 
 # always the first
-@wrong("maxout", says="")
+@wrong("maxout", says="the first of each pair got it, larger or")
 def always_the_first_gets_it(seen, W_t, W_o, dlogits):
     return _maxout(seen, W_t, W_o, dlogits, lambda p: np.ones_like(p) * (np.arange(2) == 0))
 
 
 # in a tie both
-@wrong("maxout", says="")
+@wrong("maxout", says="all of the gradient, not both")
 def tie_to_both(seen, W_t, W_o, dlogits):
     return _maxout(seen, W_t, W_o, dlogits, lambda p: p == p.max(axis=2, keepdims=True))
 
 
 # in a tie the second
-@wrong("maxout", says="")
+@wrong("maxout", says="all of the gradient, not the second")
 def tie_to_the_second(seen, W_t, W_o, dlogits):
     def second(p):
         first = p[..., 0] > p[..., 1]
@@ -2083,7 +2083,7 @@ def tie_to_the_second(seen, W_t, W_o, dlogits):
 
 
 # in a tie a half each
-@wrong("maxout", says="")
+@wrong("maxout", says="all of the gradient, not half")
 def tie_halved(seen, W_t, W_o, dlogits):
     def shared(p):
         top = p == p.max(axis=2, keepdims=True)
@@ -2093,74 +2093,74 @@ def tie_halved(seen, W_t, W_o, dlogits):
 
 
 # in a tie nobody
-@wrong("maxout", says="")
+@wrong("maxout", says="and is not left out")
 def tie_to_nobody(seen, W_t, W_o, dlogits):
     return _maxout(seen, W_t, W_o, dlogits, lambda p: p > p[..., ::-1])
 
 
 # the units are multiplied in once more
-@wrong("maxout", says="")
+@wrong("maxout", says="the unit itself was multiplied in")
 def units_multiplied_in(seen, W_t, W_o, dlogits):
     return _maxout(seen, W_t, W_o, dlogits, lambda p: p * _first(p))
 
 
 # means over the batch
-@wrong("maxout", says="")
+@wrong("maxout", says="mean over the batch")
 def matrices_by_mean(seen, W_t, W_o, dlogits):
     logits, dseen, dW_t, dW_o = maxout_by_reshape(seen, W_t, W_o, dlogits)
     return logits, dseen, dW_t / len(seen), dW_o / len(seen)
 
 
 # the gradient begins at the logits themselves
-@wrong("maxout", says="")
+@wrong("maxout", says="the logits went back")
 def logits_for_dlogits(seen, W_t, W_o, dlogits):
     logits = maxout_by_reshape(seen, W_t, W_o, dlogits)[0]
     return maxout_by_reshape(seen, W_t, W_o, logits)
 
 
 # a softmax on top
-@wrong("maxout", says="")
+@wrong("maxout", says="softmax of the logits")
 def maxout_softmax_on_top(seen, W_t, W_o, dlogits):
     logits, *rest = maxout_by_reshape(seen, W_t, W_o, dlogits)
     return _softmax(logits), *rest
 
 
 # the maxima for the logits
-@wrong("maxout", says="")
+@wrong("maxout", says="those are the maxima t")
 def maxima_for_logits(seen, W_t, W_o, dlogits):
     _, *rest = maxout_by_reshape(seen, W_t, W_o, dlogits)
     return (seen @ W_t).reshape(len(seen), -1, 2).max(axis=2), *rest
 
 
 # dW_o of the gradient of t
-@wrong("maxout", says="")
+@wrong("maxout", says="transposed")
 def dW_o_transposed(seen, W_t, W_o, dlogits):
     logits, dseen, dW_t, dW_o = maxout_by_reshape(seen, W_t, W_o, dlogits)
     return logits, dseen, dW_t.T, dW_o.T
 
 
 # in the order of the forward pass
-@wrong("maxout", says="")
+@wrong("maxout", says="the order is logits, dseen, dW_t, dW_o")
 def order_of_the_matrices(seen, W_t, W_o, dlogits):
     logits, dseen, dW_t, dW_o = maxout_by_reshape(seen, W_t, W_o, dlogits)
     return logits, dW_o, dW_t, dseen
 
 
 # dW_o of the first units
-@wrong("maxout", says="")
+@wrong("maxout", says="the first unit of each pair met dlogits")
 def dW_o_of_the_first_units(seen, W_t, W_o, dlogits):
     logits, dseen, dW_t, _ = maxout_by_reshape(seen, W_t, W_o, dlogits)
     return logits, dseen, dW_t, (seen @ W_t)[:, ::2].T @ dlogits
 
 
 # the winner of the first row for all rows
-@wrong("maxout", says="")
+@wrong("maxout", says="the winners of the first row were taken for")
 def winners_of_the_first_row(seen, W_t, W_o, dlogits):
     return _maxout(seen, W_t, W_o, dlogits, lambda p: np.repeat(_first(p)[:1], len(p), axis=0))
 
 
 # only the largest of all units
-@wrong("maxout", says="")
+@wrong("maxout", says="only the largest of all units got it")
 def largest_of_all_units(seen, W_t, W_o, dlogits):
     def largest(p):
         return p == p.max(axis=(1, 2), keepdims=True)
@@ -2169,13 +2169,13 @@ def largest_of_all_units(seen, W_t, W_o, dlogits):
 
 
 # no backward
-@wrong("maxout", says="")
+@wrong("maxout", says="no `return logits, dseen, dW_t, dW_o`")
 def forward_only(seen, W_t, W_o, dlogits):
     return maxout_by_reshape(seen, W_t, W_o, dlogits)[0]
 
 
 # the argument is changed
-@wrong("maxout", says="")
+@wrong("maxout", says="an assignment into dlogits")
 def writes_into_dlogits(seen, W_t, W_o, dlogits):
     answer = maxout_by_reshape(seen, W_t, W_o, dlogits)
     dlogits -= dlogits.mean(axis=1, keepdims=True)
@@ -2253,34 +2253,34 @@ def _mix(target_in, step, state, coins):
 
 
 # one coin for the whole batch and all places
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="one coin a batch")
 def one_coin_for_the_batch(target_in, step, state, truth, update, rng):
     coin = rng.random() < truth(update)
     return _mix(target_in, step, state, np.full(target_in.shape, coin))
 
 
 # one coin for each place, as in public code
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="one coin a step")
 def one_coin_a_place(target_in, step, state, truth, update, rng):
     coins = rng.random((1, target_in.shape[1])) < truth(update)
     return _mix(target_in, step, state, np.broadcast_to(coins, target_in.shape))
 
 
 # one coin for each sentence
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="one coin a sentence")
 def one_coin_a_sentence(target_in, step, state, truth, update, rng):
     coins = rng.random((len(target_in), 1)) < truth(update)
     return _mix(target_in, step, state, np.broadcast_to(coins, target_in.shape))
 
 
 # the coin the wrong way round
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="the coin is turned round")
 def coin_the_wrong_way_round(target_in, step, state, truth, update, rng):
     return _mix(target_in, step, state, rng.random(target_in.shape) > truth(update))
 
 
 # what is said comes from the true words: two passes
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="own words came from a decoder that had read")
 def said_after_true_words(target_in, step, state, truth, update, rng):
     coins = rng.random(target_in.shape) < truth(update)
     read = target_in.copy()
@@ -2291,7 +2291,7 @@ def said_after_true_words(target_in, step, state, truth, update, rng):
 
 
 # a free run, mixed afterwards
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="own words came from a run that never reads")
 def free_run_mixed_afterwards(target_in, step, state, truth, update, rng):
     coins = rng.random(target_in.shape) < truth(update)
     own = _mix(target_in, step, state, np.zeros(target_in.shape, dtype=bool))
@@ -2300,7 +2300,7 @@ def free_run_mixed_afterwards(target_in, step, state, truth, update, rng):
 
 
 # the state is not handed on
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="the state that `step` returns was not handed on")
 def state_not_handed_on(target_in, step, state, truth, update, rng):
     coins = rng.random(target_in.shape) < truth(update)
     read = target_in.copy()
@@ -2311,7 +2311,7 @@ def state_not_handed_on(target_in, step, state, truth, update, rng):
 
 
 # the decoder moves only where its word is wanted
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="`step` was left out where the truth is read")
 def steps_only_when_needed(target_in, step, state, truth, update, rng):
     coins = rng.random(target_in.shape) < truth(update)
     read = target_in.copy()
@@ -2324,7 +2324,7 @@ def steps_only_when_needed(target_in, step, state, truth, update, rng):
 
 
 # a step too late: what is said after the true word of the same place
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="what is said *after* the place itself")
 def said_at_the_same_place(target_in, step, state, truth, update, rng):
     coins = rng.random(target_in.shape) < truth(update)
     read = target_in.copy()
@@ -2336,7 +2336,7 @@ def said_at_the_same_place(target_in, step, state, truth, update, rng):
 
 
 # the first column has a coin too
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="the first word read is target_in[")
 def coin_for_the_first_column(target_in, step, state, truth, update, rng):
     coins = rng.random(target_in.shape) < truth(update)
     read = target_in.copy()
@@ -2348,59 +2348,59 @@ def coin_for_the_first_column(target_in, step, state, truth, update, rng):
 
 
 # <sos> is dropped
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="the first column, <sos>, is read")
 def first_column_dropped(target_in, step, state, truth, update, rng):
     return all_coins_first(target_in, step, state, truth, update, rng)[:, 1:]
 
 
 # a generator with a seed, inside
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="a generator made anew in each call, from a")
 def generator_with_a_seed(target_in, step, state, truth, update, rng):
     own = np.random.default_rng(0)
     return _mix(target_in, step, state, own.random(target_in.shape) < truth(update))
 
 
 # a generator seeded with the update
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="a generator made anew in each call, from a")
 def generator_seeded_with_the_update(target_in, step, state, truth, update, rng):
     own = np.random.default_rng(update)
     return _mix(target_in, step, state, own.random(target_in.shape) < truth(update))
 
 
 # a fresh generator without a seed: rng is not used
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="coins from elsewhere")
 def generator_of_its_own(target_in, step, state, truth, update, rng):
     own = np.random.default_rng()
     return _mix(target_in, step, state, own.random(target_in.shape) < truth(update))
 
 
 # the schedule is always asked for its beginning
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="the schedule is asked for this update")
 def schedule_at_zero(target_in, step, state, truth, update, rng):
     return _mix(target_in, step, state, rng.random(target_in.shape) < truth(0))
 
 
 # the schedule is asked with the place
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="the schedule is asked for this update")
 def schedule_of_the_place(target_in, step, state, truth, update, rng):
     epsilon = np.array([truth(t) for t in range(target_in.shape[1])])
     return _mix(target_in, step, state, rng.random(target_in.shape) < epsilon)
 
 
 # one half, whatever the schedule says
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="a coin that does not go by `truth(update)`")
 def always_one_half(target_in, step, state, truth, update, rng):
     return _mix(target_in, step, state, rng.random(target_in.shape) < 0.5)
 
 
 # rounded: teacher forcing until epsilon falls below one half
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="one coin a batch, or none")
 def no_coins_only_a_threshold(target_in, step, state, truth, update, rng):
     return _mix(target_in, step, state, np.full(target_in.shape, truth(update) > 0.5))
 
 
 # the last words without a coin: one place too few
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="a true word although ε = 0")
 def last_place_always_true(target_in, step, state, truth, update, rng):
     coins = rng.random(target_in.shape) < truth(update)
     coins[:, -1] = True
@@ -2408,7 +2408,7 @@ def last_place_always_true(target_in, step, state, truth, update, rng):
 
 
 # after the first own word only own words
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="no coin any more after the first own word")
 def never_back_to_the_truth(target_in, step, state, truth, update, rng):
     coins = rng.random(target_in.shape) < truth(update)
     coins[:, 0] = True
@@ -2416,7 +2416,7 @@ def never_back_to_the_truth(target_in, step, state, truth, update, rng):
 
 
 # the same number of true words in every column, drawn without coins
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="a share was drawn")
 def a_fixed_number_of_rows(target_in, step, state, truth, update, rng):
     B, T = target_in.shape
     coins = np.zeros((B, T), dtype=bool)
@@ -2426,7 +2426,7 @@ def a_fixed_number_of_rows(target_in, step, state, truth, update, rng):
 
 
 # coins in the order of the places: the first ones show the truth
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="one coin a step, or none")
 def first_share_of_the_places(target_in, step, state, truth, update, rng):
     B, T = target_in.shape
     coins = np.tile(np.arange(T) < truth(update) * T, (B, 1))
@@ -2434,13 +2434,13 @@ def first_share_of_the_places(target_in, step, state, truth, update, rng):
 
 
 # places first in the result
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="the axes are turned round")
 def result_transposed(target_in, step, state, truth, update, rng):
     return all_coins_first(target_in, step, state, truth, update, rng).T
 
 
 # the arguments of step swapped
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="`step` was called as step(state, words)")
 def arguments_of_step_swapped(target_in, step, state, truth, update, rng):
     def swapped(words, state):
         return step(state, words)
@@ -2449,7 +2449,7 @@ def arguments_of_step_swapped(target_in, step, state, truth, update, rng):
 
 
 # the argument is written over
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="an assignment into target_in")
 def target_in_written_over(target_in, step, state, truth, update, rng):
     coins = rng.random(target_in.shape) < truth(update)
     for t in range(1, target_in.shape[1]):
@@ -2459,7 +2459,7 @@ def target_in_written_over(target_in, step, state, truth, update, rng):
 
 
 # the first sentence's words for all
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="what the first sentence says was read by all")
 def words_of_the_first_sentence(target_in, step, state, truth, update, rng):
     coins = rng.random(target_in.shape) < truth(update)
     read = target_in.copy()
@@ -2470,14 +2470,14 @@ def words_of_the_first_sentence(target_in, step, state, truth, update, rng):
 
 
 # two coins must show the truth: epsilon squared
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="two coins for one word, which must both show")
 def two_coins(target_in, step, state, truth, update, rng):
     coins = rng.random((2, *target_in.shape)).max(axis=0) < truth(update)
     return _mix(target_in, step, state, coins)
 
 
 # a coin decides what is said, not what is read: the true word is offered to every second
-@wrong("scheduled_inputs", says="")
+@wrong("scheduled_inputs", says="the state went on from true words")
 def state_only_of_true_words(target_in, step, state, truth, update, rng):
     coins = rng.random(target_in.shape) < truth(update)
     read, free = target_in.copy(), state
