@@ -682,7 +682,7 @@ def _wrongly_packed(weights: dict[str, Array]) -> dict[str, dict[str, Array]]:
 
 @exercise
 def to_torch(answer, draw):
-    """Each number of a Keras layer in its place in torch; ValueError for a key_dim that cannot fit."""
+    """Each number of a Keras layer in its place in torch; ValueError where key_dim does not fit."""
     numbers = iter(range(1000))
 
     def named(shape):
