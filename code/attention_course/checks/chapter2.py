@@ -126,6 +126,7 @@ def _softmax_of_infinity(tried) -> None:
 
 @exercise
 def softmax(answer, draw):
+    """Rows sum to 1 along any axis; scores of 10,000 and of −∞ neither overflow nor leak."""
     def tried(x, axis):
         dropped = "a reduction without keepdims=True drops its axis, and no longer lines up with x"
         x = np.asarray(x, dtype=float)
@@ -229,6 +230,7 @@ def _score_mistakes(query: numpy.ndarray, key: numpy.ndarray) -> dict[str, numpy
 
 @exercise
 def score_spread(answer, draw):
+    """The spread of dot products and the largest weight, raw and divided by √d, of given arrays."""
     small = (
         np.log(2) * np.array([[[2.0, 0, 0, 0], [-1, 0, 0, 0]]]),
         np.array([[[0.0, 0, 0, 0], [1, 0, 0, 0], [2, 0, 0, 0]]]),
@@ -330,6 +332,7 @@ def _sum_shapes(context: Output, dweights: Output, dstates: Output, b: int, s: i
 
 @exercise
 def weight_sum(answer, draw):
+    """The context, and the gradients of weights and states; the batch is not mixed."""
     small = (
         np.array([[1.0, 2.0, 4.0]]) / 7,
         np.array([[[7.0, 0.0], [0.0, 7.0], [7.0, 7.0]]]),
@@ -421,6 +424,7 @@ def _softmax_mistakes(weights: numpy.ndarray, dweights: numpy.ndarray) -> dict:
 
 @exercise
 def softmax_backward(answer, draw):
+    """The whole derivative of a softmax, not its diagonal; rows of the gradient sum to 0."""
     scores = np.log([[1.0, 2.0, 4.0], [2.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
     dweights = np.array([[1.0, 2.0, 4.0], [0.0, 4.0, 2.0], [3.0, 0.0, 0.0]])
     cases = [((_softmax(scores), dweights), scores)]
@@ -561,6 +565,7 @@ def _attend_cases(draw) -> list:
 
 @exercise
 def attend(answer, draw):
+    """Masked weights exactly 0, rows sum to 1, the scale, T ≠ S and d_v ≠ d_k, no mask at all."""
     errors = {
         "NoneType": "the mask may be None: may attend everywhere",
         "boolean index": "an index does not broadcast, and the mask may be smaller than (B,T,S)",
@@ -667,6 +672,7 @@ def _compare_mask(output: Output, axes: str, shape: tuple[int, ...], real, lengt
 
 @exercise
 def library_masks(answer, draw):
+    """True for real tokens, and its opposite where a library wants that; the shapes of four masks."""
     cases = [(np.array([3, 1]), 4, 2), (draw.permutation([5, 4, 2, 1]), 5, 4)]
     cases.append((draw.integers(1, 7, size=3), 6, 5))
     for lengths, size, queries in cases:
@@ -733,6 +739,7 @@ def _step_weights(scores: numpy.ndarray, right: numpy.ndarray, got: numpy.ndarra
 
 @exercise
 def attention_over_time(answer, draw):
+    """Every step keeps weights of its own, and the map reproduces the contexts."""
     small = np.log(2) * np.array([[[1.0, 1.0], [1.0, 0.0]]]), np.array([[[0.0, 0], [1, 0], [1, 1]]])
     drawn = draw.normal(size=(2, 4, 3)), draw.normal(size=(2, 5, 3))
     square = draw.normal(size=(3, 3, 4)), draw.normal(size=(3, 3, 4))
@@ -874,6 +881,7 @@ def _backward_mistakes(query, states, dcontext) -> tuple[dict, dict]:
 
 @exercise
 def attention_backward(answer, draw):
+    """Both paths into the states, all queries, the scale; against finite differences."""
     small = np.ones((1, 1, 1)), ALL_LN[:, :, None], np.ones((1, 1, 1))
     middle = [[1.0, 0], [0, 2], [1, 1]], [[0.0, 1], [1, 2]], [[1.0, 2], [3, -1], [0, 1]]
     shapes = ((2, 3, 4), (2, 5, 4), (2, 3, 4))
@@ -1014,6 +1022,7 @@ def _empty_gradient(dscores: Output, right, weights, dweights, allowed) -> None:
 
 @exercise
 def no_empty_rows(answer, draw):
+    """Rows without keys give zeros and finite zero gradients, whatever the forbidden scores are."""
     index = "an index does not broadcast, and the mask may be smaller than (B,T,S)"
     for scores, mask, dweights, cause in _empty_cases(draw):
         allowed = np.broadcast_to(mask, scores.shape)
