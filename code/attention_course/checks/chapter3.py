@@ -261,14 +261,13 @@ LOOKED = {
 }
 
 
-def _check_padding(weights: Output, mask: numpy.ndarray, mistakes: Arrays) -> None:
+def _check_padding(weights: Output, expected, mask, mistakes: Arrays) -> None:
     """Padding has no weight; `mistakes` as for `equals`."""
     cause = "a mask that is not used, or not before the softmax"
     if np.isnan(weights.value).any():
         cause = "NaN from a row of −∞ alone: the mask was read the wrong way; True is a real word"
     named = [told for told, wrong in mistakes.items() if close(weights.value, wrong, 1e-6)]
     told, none = "padding has the weight 0", bool((np.abs(weights.value[~mask]) <= 1e-6).all())
-    expected = np.where(mask, weights.value, 0)
     weights.trial.must(told, none, expected, weights.value, (named or [cause])[0])
 
 
@@ -287,7 +286,7 @@ def look(answer, draw):
         got_context.shape("(B,2H)", (B, m), projected)
         if m == S and close(got_context.value, weights, 1e-6):
             trial.fail("it returns context, weights", context, got_context.value, order)
-        _check_padding(got_weights, given["mask"], mistakes)
+        _check_padding(got_weights, weights, given["mask"], mistakes)
         _check_that_it_looks(answer, given, got_context, got_weights, draw)
         told = "weights are the softmax of v · tanh(W s + U h) over the real words"
         got_weights.equals(told, weights, mistakes, tolerance=1e-6)
@@ -429,7 +428,7 @@ def find_the_fakes(answer, draw):
         for place, (kind, verdict) in enumerate(zip(kinds, said)):
             if kind == verdict:
                 continue
-            told = f"suspect {place} is told for what it is (all four: {', '.join(kinds)})"
+            told = f"suspects[{place}] is told for what it is (all four: {', '.join(kinds)})"
             trial.fail(told, kind, verdict, _why(kinds, said, place))
 
 
@@ -539,7 +538,7 @@ def _step_mistakes(given: dict) -> list[Arrays]:
     return [weights, states, logits]
 
 
-def _loud(query, annotations):
+def loud(query, annotations):  # its name stands in messages
     """Large scores, where a real word, a whole batch, and padding have the largest."""
     return np.array([[1000.0, 0, 0, 0], [0, 50.0, 0, 0], [0, 900.0, 1000.0, 2000.0]])
 
@@ -585,7 +584,7 @@ def bahdanau_step(answer, draw):
     trial.outputs("logits", "new_state", "weights")[2].equals(told, weights, tolerance=1e-6)
 
     picked = drawn["annotations"][np.arange(3), np.arange(3)]
-    trial = Trial(answer, **drawn | {"score": _loud})
+    trial = Trial(answer, **drawn | {"score": loud})
     expected = _stepped(trial.given, context=picked)
     got = trial.outputs("logits", "new_state", "weights")
     told = "a score that is far larger than the row's others picks that one annotation"
@@ -1050,6 +1049,9 @@ class _Coins(numpy.random.Generator):
     def __deepcopy__(self, memo: dict) -> _Coins:
         return self
 
+    def __repr__(self) -> str:
+        return "a generator"
+
 
 def _generator(seed: int) -> _Coins:
     return _Coins(numpy.random.PCG64(seed))
@@ -1066,6 +1068,7 @@ class _Schedule:
 
     def __init__(self, chances: dict[int, float], otherwise: float):
         self.chances, self.otherwise, self.asked = chances, otherwise, set()
+        self.__name__ = "schedule"
 
     def __call__(self, update):
         self.asked.add(int(update))
@@ -1073,9 +1076,6 @@ class _Schedule:
 
     def __deepcopy__(self, memo: dict) -> _Schedule:
         return self
-
-    def __repr__(self) -> str:
-        return "a schedule"
 
 
 UNFED = "own words came from a decoder that had read the truth; feed it what it reads"
