@@ -1812,7 +1812,7 @@ def relu_at_the_end(x, keep, params, attention, norm_first):
 
 
 # max(0, ·) after both
-@wrong("encoder_block", says="one max(0, ·) too many: none")
+@wrong("encoder_block", says="max(0, ·) belongs between the two")
 def relu_twice(x, keep, params, attention, norm_first):
     def think(x, p):
         return np.maximum(0, _think(x, p))
@@ -2444,6 +2444,15 @@ def sums_of_rows(layer, x):
     return result
 
 
+@right("fix_the_post")
+def each_sentence_alone(layer, x):
+    y = layer(x)
+    alone = np.concatenate([layer(sentence[None]) for sentence in x])
+    found = four_experiments(layer, x)
+    found["couples_the_batch"] = not np.allclose(alone, y, rtol=0, atol=1e-9)
+    return found
+
+
 def _probe(layer, x, **instead):
     """A right answer with some entries replaced."""
     return four_experiments(layer, x) | instead
@@ -2766,7 +2775,7 @@ def changed_by_very_little(layer, x):
 
 
 # only the first sentence is tried
-@wrong("fix_the_post", says="only the first sentence was tried")
+@wrong("fix_the_post", says="not every sentence was tried: only")
 def first_sentence_tried(layer, x):
     y, T = layer(x), x.shape[1]
     mixes = future = False

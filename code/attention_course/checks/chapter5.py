@@ -870,8 +870,8 @@ BLOCK = {
     "first keep": "the padding of the first sentence is used for all",
     "zeroed": "padding is set to zero, not hidden: it is still looked at, and has its weight",
     "query for key": "w_q and w_k are exchanged",
-    "bend last": "max(0, ·) belongs between the two linear maps, not at the end",
-    "bend twice": "one max(0, ·) too many: none after the second linear map",
+    "bend last": "max(0, ·) belongs between the two linear maps, not after the second",
+    "bend twice": "max(0, ·) belongs between the two linear maps, not after the second",
     "bend before b": "max(0, ·) comes before inner_b is added",
     "tanh": "another bend than max(0, ·)",
     "gelu": "another bend than max(0, ·)",
@@ -910,6 +910,8 @@ def encoder_block(answer, draw):
     idle |= {f"norm_{n}_w": np.ones(2) for n in (1, 2)}
     idle |= {f"norm_{n}_b": np.zeros(2) for n in (1, 2)}
     few, every = np.array([[[1.0, 3.0], [6.0, 2.0]]]), np.ones((1, 2), dtype=bool)
+    for name in ("inner_w", "outer_w", "inner_b", "outer_b"):  # one of two opposites is below 0
+        params[name][..., 1] = -params[name][..., 0]
     x, keep = draw.standard_normal((2, 4, 3)), np.arange(4) < np.array([[2], [4]])
     for norm_first in (False, True):
         trial, result = call(x, keep, params)
@@ -1033,7 +1035,7 @@ def step_with_cache(answer, draw):
     size, d_k, sources = 4, 3, 5
     names = ("w_q", "w_k", "w_v", "cross_q", "cross_k", "cross_v")
     columns = (d_k, d_k, size, d_k, d_k, size)
-    params = {n: draw.standard_normal((size, c)) for n, c in zip(names, columns, strict=True)}
+    params = {n: draw.standard_normal((size, c)) / 2 for n, c in zip(names, columns, strict=True)}
     keep = np.array([[True, True, True, False, False], [True] * 5])
     x, memory = draw.standard_normal((2, 4, size)), draw.standard_normal((2, sources, size))
     expected = _one_by_one(x, memory, keep, params)
@@ -1147,11 +1149,11 @@ LAYERS = {
         "no yes yes no",
         {"sees_the_future": "not every row was compared: only row 3 sees later words here"},
     ),
-    "last_sentence_without_mask": (
+    "no_mask_if_the_first_number_is_large": (
         "no yes yes no",
         {
-            "sees_the_future": "only the first sentence was tried; here the last sentence alone "
-            "sees later words"
+            "sees_the_future": "not every sentence was tried: only the last begins with a large "
+            "number here, and sees later words"
         },
     ),
     "words_of_other_sentences": (
@@ -1280,7 +1282,7 @@ def _layers(draw: numpy.random.Generator, size: int, words: int) -> dict[str, Ca
         ),
         "three_words_ahead": three_ahead,
         "one_row_without_mask": lambda x: averages(x, rows=slice(2, 3)),
-        "last_sentence_without_mask": lambda x: averages(x, sentences=slice(-1, None)),
+        "no_mask_if_the_first_number_is_large": lambda x: averages(x, sentences=x[:, 0, 0] > 2),
         "words_of_other_sentences": of_others,
         "last_but_one_hears_the_last": last_but_one,
         "recurrent_layer": recurrent,
@@ -1304,6 +1306,7 @@ def fix_the_post(answer, draw):
     layers = _layers(draw, size, words)
     for name, (truths, causes) in LAYERS.items():
         x = draw.standard_normal((batch, words, size))
+        x[:, 0, 0] = [*np.minimum(x[:-1, 0, 0], 1), 3]
         with np.errstate(all="ignore"):
             trial = Trial(answer, layer=layers[name], x=x)
         trial.given = {"layer": name, "x": f"random numbers, (B,T,D) = {x.shape}"}
