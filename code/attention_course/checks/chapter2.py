@@ -672,7 +672,7 @@ def _compare_mask(output: Output, axes: str, shape: tuple[int, ...], real, lengt
 
 @exercise
 def library_masks(answer, draw):
-    """True for real tokens, and its opposite where a library wants that; the shapes of four masks."""
+    """True for real tokens, its opposite where a library wants that; four masks' shapes."""
     cases = [(np.array([3, 1]), 4, 2), (draw.permutation([5, 4, 2, 1]), 5, 4)]
     cases.append((draw.integers(1, 7, size=3), 6, 5))
     for lengths, size, queries in cases:

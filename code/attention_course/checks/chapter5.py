@@ -103,6 +103,7 @@ def _wrong_masks(new: int, past: int) -> Mistakes:
 
 @exercise
 def causal_mask(answer, draw):
+    """The diagonal allowed, the future not, what has been there before visible to all."""
     sizes = [(3, 0), (2, 3), (1, 4), (int(draw.integers(4, 8)), int(draw.integers(1, 4)))]
     masks = []
     for new, past in sizes:
@@ -164,6 +165,7 @@ NOAM = {
 
 @exercise
 def noam(answer, draw):
+    """Rises in a line, falls as one over the root; where the peak is; no step 0."""
     size, warmup = int(draw.integers(20, 60)), int(draw.integers(5, 50))
     cases = [(4, 4, 4), (1, 4, 4), (16, 4, 4), (4000, 512, 4000)]
     cases += [(step, size, warmup) for step in (1, warmup - 1, warmup, warmup + 1, 7 * warmup)]
@@ -263,6 +265,7 @@ def _wrong_positions(length: int, size: int) -> Mistakes:
 
 @exercise
 def positional_encoding(answer, draw):
+    """Sine and cosine side by side, one frequency a pair; an odd size is refused."""
     cases = [(3, 4), (int(draw.integers(5, 9)), 6), (4, 2 * int(draw.integers(5, 8)))]
     tables = []
     for length, size in cases:
@@ -378,6 +381,7 @@ def _why_no_number(weights: Array, otherwise: str) -> str:
 
 @exercise
 def look_back(answer, draw):
+    """No word reaches one before it, in weights and in contexts; rows sum to 1."""
     def call(x):
         with np.errstate(all="ignore"):
             trial = Trial(answer, x=x, w_q=w_q, w_k=w_k, w_v=w_v)
@@ -540,6 +544,7 @@ def _wrong_losses(logits: Array, targets: Array, pad: int, smoothing: float) -> 
 
 @exercise
 def smoothed_loss(answer, draw):
+    """The shares of target, others and padding; a mean over real tokens."""
     def call(logits, targets, smoothing):
         with np.errstate(all="ignore"):
             trial = Trial(answer, logits=logits, targets=targets, pad=pad, smoothing=smoothing)
@@ -691,6 +696,7 @@ def _norm_slopes(x: Array, w: Array, b: Array, epsilon: float, dy: Array) -> lis
 
 @exercise
 def layer_norm(answer, draw):
+    """Mean and spread of each word's own numbers; three gradients against finite differences."""
     one = np.array([[[2.0, 6.0]]]), np.ones(2), np.zeros(2), 12.0, np.array([[[1.0, 0.0]]])
     x, dy = draw.standard_normal((2, 2, 3, 4))
     w, b = draw.standard_normal((2, 4))
@@ -900,6 +906,7 @@ def _random_layer(draw: numpy.random.Generator, size: int, d_k: int, d_v: int, i
 
 @exercise
 def encoder_block(answer, draw):
+    """Two residuals and two norms in either order; padding reaches no word, order no layer."""
     def call(x, keep, params):
         given = {"x": x, "keep": keep, "params": params, "attention": _attention}
         trial = _Brief(answer, **given, norm_first=norm_first)
@@ -1032,6 +1039,7 @@ STEPS = {
 
 @exercise
 def step_with_cache(answer, draw):
+    """A step with a cache equals the whole target at once, also for reordered beams."""
     size, d_k, sources = 4, 3, 5
     names = ("w_q", "w_k", "w_v", "cross_q", "cross_k", "cross_v")
     columns = (d_k, d_k, size, d_k, d_k, size)
@@ -1302,6 +1310,7 @@ def _layers(draw: numpy.random.Generator, size: int, words: int) -> dict[str, Ca
 
 @exercise
 def fix_the_post(answer, draw):
+    """Four properties measured on sixteen layers: order, mixing, the future, the batch."""
     batch, words, size = 4, 6, 4
     layers = _layers(draw, size, words)
     for name, (truths, causes) in LAYERS.items():

@@ -36,7 +36,8 @@ class CheckFailed(AssertionError):
             lines.append(f"  {name:9} " + textwrap.indent(text, " " * 12).lstrip())
         if self.cause:
             told = f"What usually does that: {self.cause}."
-            lines += textwrap.wrap(told, 96, initial_indent="  ", subsequent_indent="  ")
+            indents = {"initial_indent": "  ", "subsequent_indent": "  "}
+            lines += textwrap.wrap(told, 96, break_on_hyphens=False, **indents)
         return "\n".join(lines)
 
     def _render_traceback_(self) -> list[str]:
