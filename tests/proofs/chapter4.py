@@ -52,37 +52,37 @@ def context_as_sum_of_products(weights, states):
 
 
 # one matmul, as in the notebook of the statement: (B,B,H) for one step
-@wrong("luong_context", says="")
+@wrong("luong_context", says="one matrix and multiplied it with each")
 def one_matmul(weights, states):
     return weights @ states
 
 
 # the axis too many is cut off: every row of weights meets the first sentence
-@wrong("luong_context", says="")
+@wrong("luong_context", says="read the states of the first one")
 def states_of_the_first_sentence(weights, states):
     return weights @ states[0]
 
 
 # the axis too many is averaged away
-@wrong("luong_context", says="")
+@wrong("luong_context", says="sentences of the batch mix")
 def averaged_over_sentences(weights, states):
     return (weights @ states).mean(axis=0) if weights.ndim == 2 else weights @ states
 
 
 # one letter too many in the einsum: all sentences are added up
-@wrong("luong_context", says="")
+@wrong("luong_context", says="sentences of the batch mix")
 def einsum_over_all_sentences(weights, states):
     return np.einsum("b...s,csh->b...h", weights, states)
 
 
 # the mean instead of the sum
-@wrong("luong_context", says="")
+@wrong("luong_context", says="it was divided by S")
 def context_by_mean(weights, states):
     return context_as_sum_of_products(weights, states) / states.shape[1]
 
 
 # the products are not added up
-@wrong("luong_context", says="")
+@wrong("luong_context", says="weighted, but not added up")
 def products_not_added(weights, states):
     if weights.ndim == 2:
         return weights[:, :, None] * states
@@ -90,44 +90,44 @@ def products_not_added(weights, states):
 
 
 # only the case of one step
-@wrong("luong_context", says="")
+@wrong("luong_context", says="two shapes, (B,S) and (B,T,S); these are (2, 3, 5)")
 def one_step_only(weights, states):
     return np.einsum("bs,bsh->bh", weights, states)
 
 
 # only the case of all steps
-@wrong("luong_context", says="")
+@wrong("luong_context", says="two shapes, (B,S) and (B,T,S); these are (2, 3)")
 def all_steps_only(weights, states):
     return np.einsum("bts,bsh->bth", weights, states)
 
 
 # one step keeps an axis of length 1
-@wrong("luong_context", says="")
+@wrong("luong_context", says="put in for the product is still there")
 def one_step_keeps_its_axis(weights, states):
     return (weights[:, None] if weights.ndim == 2 else weights) @ states
 
 
 # squeeze takes other axes of length 1, too
-@wrong("luong_context", says="")
+@wrong("luong_context", says="np.squeeze has taken away the batch's axis")
 def squeezed(weights, states):
     return np.squeeze(np.atleast_3d(weights).reshape(len(states), -1, states.shape[1]) @ states)
 
 
 # a squeeze of the axis of steps where T = 1
-@wrong("luong_context", says="")
+@wrong("luong_context", says="a T that was taken for none")
 def single_step_squeezed(weights, states):
     out = weights.reshape(len(states), -1, states.shape[1]) @ states
     return out[:, 0] if out.shape[1] == 1 else out
 
 
 # another softmax
-@wrong("luong_context", says="")
+@wrong("luong_context", says="a softmax was taken of the weights")
 def softmax_again(weights, states):
     return context_by_einsum(softmax(weights), states)
 
 
 # the argument itself is changed
-@wrong("luong_context", says="")
+@wrong("luong_context", says="an assignment into states")
 def writes_into_states(weights, states):
     if weights.ndim == 2:
         states *= weights[:, :, None]
@@ -136,13 +136,19 @@ def writes_into_states(weights, states):
 
 
 # the steps are added up
-@wrong("luong_context", says="")
+@wrong("luong_context", says="the steps were added up")
 def steps_added_up(weights, states):
-    return np.einsum("b...s,bsh->bh", weights, states)
+    return np.einsum("bs,bsh->bh", weights if weights.ndim == 2 else weights.sum(axis=1), states)
+
+
+# divided by the sum of the weights
+@wrong("luong_context", says="divided by the sum of the weights")
+def context_by_average(weights, states):
+    return context_by_einsum(weights / weights.sum(axis=-1, keepdims=True), states)
 
 
 # the axes of steps and features are exchanged
-@wrong("luong_context", says="")
+@wrong("luong_context", says="T and H changed places")
 def steps_and_features_exchanged(weights, states):
     if weights.ndim == 2:
         return context_by_einsum(weights, states)
@@ -222,7 +228,7 @@ def scores_by_torch(query, key, kind, W=None, v=None):
 
 
 # the bare dot product for all: W is not used in general
-@wrong("luong_score", says="")
+@wrong("luong_score", says="W was left out")
 def general_without_W(query, key, kind, W=None, v=None):
     if kind == "general":
         return scores_by_products(query, key, "dot")
@@ -230,7 +236,7 @@ def general_without_W(query, key, kind, W=None, v=None):
 
 
 # general with W the other way round
-@wrong("luong_score", says="")
+@wrong("luong_score", says="W was turned round")
 def general_with_transposed_W(query, key, kind, W=None, v=None):
     if kind == "general":
         return query @ W.T @ key.swapaxes(1, 2)
@@ -238,24 +244,25 @@ def general_with_transposed_W(query, key, kind, W=None, v=None):
 
 
 # the dot product is scaled as in the Transformer
-@wrong("luong_score", says="")
+@wrong("luong_score", says="divided by √d")
 def dot_scaled(query, key, kind, W=None, v=None):
     scores = scores_by_products(query, key, kind, W, v)
     return scores / np.sqrt(query.shape[-1]) if kind == "dot" else scores
 
 
 # the dot product of unit vectors
-@wrong("luong_score", says="")
+@wrong("luong_score", says="that is the cosine")
 def dot_as_cosine(query, key, kind, W=None, v=None):
     scores = scores_by_products(query, key, kind, W, v)
     if kind == "dot":
         lengths = np.linalg.norm(query, axis=-1)[:, :, None] * np.linalg.norm(key, axis=-1)[:, None]
-        return scores / lengths
+        with np.errstate(all="ignore"):
+            return scores / lengths
     return scores
 
 
 # the key stands before the query in concat
-@wrong("luong_score", says="")
+@wrong("luong_score", says="joined as [k; q]")
 def concat_key_first(query, key, kind, W=None, v=None):
     if kind == "concat":
         d = key.shape[-1]
@@ -264,7 +271,7 @@ def concat_key_first(query, key, kind, W=None, v=None):
 
 
 # no tanh in concat
-@wrong("luong_score", says="")
+@wrong("luong_score", says="the tanh is missing")
 def concat_without_tanh(query, key, kind, W=None, v=None):
     if kind == "concat":
         d = query.shape[-1]
@@ -273,7 +280,7 @@ def concat_without_tanh(query, key, kind, W=None, v=None):
 
 
 # tanh of the whole score in concat
-@wrong("luong_score", says="")
+@wrong("luong_score", says="the tanh was taken last")
 def concat_tanh_outside(query, key, kind, W=None, v=None):
     if kind == "concat":
         return np.tanh(concat_without_tanh(query, key, kind, W, v))
@@ -281,7 +288,7 @@ def concat_tanh_outside(query, key, kind, W=None, v=None):
 
 
 # tanh of the two parts before they are added
-@wrong("luong_score", says="")
+@wrong("luong_score", says="squashed one by one")
 def concat_tanh_of_each_part(query, key, kind, W=None, v=None):
     if kind == "concat":
         d = query.shape[-1]
@@ -290,7 +297,7 @@ def concat_tanh_of_each_part(query, key, kind, W=None, v=None):
 
 
 # v is left out in concat
-@wrong("luong_score", says="")
+@wrong("luong_score", says="v was left out")
 def concat_without_v(query, key, kind, W=None, v=None):
     if kind == "concat":
         d = query.shape[-1]
@@ -299,7 +306,7 @@ def concat_without_v(query, key, kind, W=None, v=None):
 
 
 # W is cut in the middle
-@wrong("luong_score", says="")
+@wrong("luong_score", says="nor one half")
 def concat_cut_in_the_middle(query, key, kind, W=None, v=None):
     if kind == "concat":
         d = len(W) // 2
@@ -308,13 +315,13 @@ def concat_cut_in_the_middle(query, key, kind, W=None, v=None):
 
 
 # every place of a location score is returned
-@wrong("luong_score", says="")
+@wrong("luong_score", says="take the first S of them")
 def location_with_all_places(query, key, kind, W=None, v=None):
     return query @ W if kind == "location" else scores_by_products(query, key, kind, W, v)
 
 
 # the last S places
-@wrong("luong_score", says="")
+@wrong("luong_score", says="the last S places of W were taken")
 def location_with_the_last_places(query, key, kind, W=None, v=None):
     if kind == "location":
         return (query @ W)[:, :, -key.shape[1] :]
@@ -322,7 +329,7 @@ def location_with_the_last_places(query, key, kind, W=None, v=None):
 
 
 # the first T places: the wrong axis's length
-@wrong("luong_score", says="")
+@wrong("luong_score", says="W was cut after T places")
 def location_with_T_places(query, key, kind, W=None, v=None):
     if kind == "location":
         return (query @ W)[:, :, : query.shape[1]]
@@ -330,26 +337,26 @@ def location_with_T_places(query, key, kind, W=None, v=None):
 
 
 # a tanh in location
-@wrong("luong_score", says="")
+@wrong("luong_score", says="there is no tanh in this score")
 def location_with_tanh(query, key, kind, W=None, v=None):
     scores = scores_by_products(query, key, kind, W, v)
     return np.tanh(scores) if kind == "location" else scores
 
 
 # the softmax is in it
-@wrong("luong_score", says="")
+@wrong("luong_score", says="the softmax was taken: asked for are the scores")
 def score_with_softmax(query, key, kind, W=None, v=None):
     return softmax(scores_by_products(query, key, kind, W, v))
 
 
 # keys along rows, queries along columns
-@wrong("luong_score", says="")
+@wrong("luong_score", says="rows are queries, columns are keys")
 def scores_turned_round(query, key, kind, W=None, v=None):
     return scores_by_products(query, key, kind, W, v).swapaxes(1, 2)
 
 
 # location looks at the keys
-@wrong("luong_score", says="")
+@wrong("luong_score", says="a location score reads no key")
 def location_plus_dot(query, key, kind, W=None, v=None):
     scores = scores_by_products(query, key, kind, W, v)
     if kind == "location" and query.shape[-1] == key.shape[-1]:
@@ -358,7 +365,7 @@ def location_plus_dot(query, key, kind, W=None, v=None):
 
 
 # a tanh in general
-@wrong("luong_score", says="")
+@wrong("luong_score", says="around q W neither")
 def general_with_tanh(query, key, kind, W=None, v=None):
     if kind == "general":
         return np.tanh(query @ W) @ key.swapaxes(1, 2)
@@ -366,7 +373,7 @@ def general_with_tanh(query, key, kind, W=None, v=None):
 
 
 # the keys of all sentences meet
-@wrong("luong_score", says="")
+@wrong("luong_score", says="meet the keys of the first one")
 def keys_of_the_first_sentence(query, key, kind, W=None, v=None):
     return scores_by_products(query, np.broadcast_to(key[:1], key.shape), kind, W, v)
 
@@ -412,7 +419,7 @@ def count_by_products(kind, T, S, d_q, d_k, A):
 
 
 # general: the queries meet W, not the keys
-@wrong("count_multiplications", says="")
+@wrong("count_multiplications", says="W meets the queries here")
 def general_projects_the_queries(kind, T, S, d_q, d_k, A):
     if kind == "general":
         return T * d_q * d_k + T * S * d_k
@@ -420,7 +427,7 @@ def general_projects_the_queries(kind, T, S, d_q, d_k, A):
 
 
 # general: keys projected anew at every step
-@wrong("count_multiplications", says="")
+@wrong("count_multiplications", says="projected anew at each step")
 def general_keys_anew(kind, T, S, d_q, d_k, A):
     if kind == "general":
         return T * (S * d_q * d_k + S * d_q)
@@ -428,7 +435,7 @@ def general_keys_anew(kind, T, S, d_q, d_k, A):
 
 
 # general: the projected keys are taken to be as long as before
-@wrong("count_multiplications", says="")
+@wrong("count_multiplications", says="so a pair costs d_q")
 def general_dot_of_the_wrong_length(kind, T, S, d_q, d_k, A):
     if kind == "general":
         return S * d_q * d_k + T * S * d_k
@@ -436,19 +443,19 @@ def general_dot_of_the_wrong_length(kind, T, S, d_q, d_k, A):
 
 
 # general: the projection alone
-@wrong("count_multiplications", says="")
+@wrong("count_multiplications", says="the pairs are missing")
 def general_without_pairs(kind, T, S, d_q, d_k, A):
     return S * d_q * d_k if kind == "general" else count_by_formula(kind, T, S, d_q, d_k, A)
 
 
 # general: the dot products alone
-@wrong("count_multiplications", says="")
+@wrong("count_multiplications", says="the keys' projection is left out")
 def general_without_projection(kind, T, S, d_q, d_k, A):
     return T * S * d_q if kind == "general" else count_by_formula(kind, T, S, d_q, d_k, A)
 
 
 # concat: the joined vectors of all pairs
-@wrong("count_multiplications", says="")
+@wrong("count_multiplications", says="made anew for each pair")
 def concat_of_all_pairs(kind, T, S, d_q, d_k, A):
     if kind == "concat":
         return T * S * ((d_q + d_k) * A + A)
@@ -456,7 +463,7 @@ def concat_of_all_pairs(kind, T, S, d_q, d_k, A):
 
 
 # concat: keys projected anew at every step
-@wrong("count_multiplications", says="")
+@wrong("count_multiplications", says="projected anew at each step")
 def concat_keys_anew(kind, T, S, d_q, d_k, A):
     if kind == "concat":
         return T * (d_q * A + S * d_k * A + S * A)
@@ -464,7 +471,7 @@ def concat_keys_anew(kind, T, S, d_q, d_k, A):
 
 
 # concat: the query's part for each pair
-@wrong("count_multiplications", says="")
+@wrong("count_multiplications", says="each query is projected anew for each key")
 def concat_query_for_each_pair(kind, T, S, d_q, d_k, A):
     if kind == "concat":
         return S * d_k * A + T * S * (d_q * A + A)
@@ -472,7 +479,7 @@ def concat_query_for_each_pair(kind, T, S, d_q, d_k, A):
 
 
 # concat: v is forgotten
-@wrong("count_multiplications", says="")
+@wrong("count_multiplications", says="v is missing")
 def count_without_v(kind, T, S, d_q, d_k, A):
     if kind == "concat":
         return (T * d_q + S * d_k) * A
@@ -480,7 +487,7 @@ def count_without_v(kind, T, S, d_q, d_k, A):
 
 
 # concat: the query's part is forgotten
-@wrong("count_multiplications", says="")
+@wrong("count_multiplications", says="the queries' projection is left out")
 def concat_query_forgotten(kind, T, S, d_q, d_k, A):
     if kind == "concat":
         return (S * d_k + T * S) * A
@@ -488,7 +495,7 @@ def concat_query_forgotten(kind, T, S, d_q, d_k, A):
 
 
 # concat: the two sizes in each other's place
-@wrong("count_multiplications", says="")
+@wrong("count_multiplications", says="two of these changed places")
 def concat_sizes_swapped(kind, T, S, d_q, d_k, A):
     if kind == "concat":
         return (T * d_k + S * d_q + T * S) * A
@@ -496,19 +503,19 @@ def concat_sizes_swapped(kind, T, S, d_q, d_k, A):
 
 
 # concat: tanh is counted
-@wrong("count_multiplications", says="")
+@wrong("count_multiplications", says="the tanh was counted")
 def tanh_counted(kind, T, S, d_q, d_k, A):
     return count_by_formula(kind, T, S, d_q, d_k, A) + (T * S * A if kind == "concat" else 0)
 
 
 # additions are counted, too
-@wrong("count_multiplications", says="")
+@wrong("count_multiplications", says="additions were counted as well")
 def additions_counted(kind, T, S, d_q, d_k, A):
     return 2 * count_by_formula(kind, T, S, d_q, d_k, A)
 
 
 # location: a dot product with the keys after it
-@wrong("count_multiplications", says="")
+@wrong("count_multiplications", says="a location score reads no key")
 def location_with_a_dot_product(kind, T, S, d_q, d_k, A):
     if kind == "location":
         return T * S * d_q + T * S * d_k
@@ -516,25 +523,25 @@ def location_with_a_dot_product(kind, T, S, d_q, d_k, A):
 
 
 # location: as long as the keys
-@wrong("count_multiplications", says="")
+@wrong("count_multiplications", says="a query has d_q numbers, not d_k")
 def location_as_long_as_keys(kind, T, S, d_q, d_k, A):
     return T * S * d_k if kind == "location" else count_by_formula(kind, T, S, d_q, d_k, A)
 
 
 # location: scores for one query only
-@wrong("count_multiplications", says="")
+@wrong("count_multiplications", says="the queries are projected once a sentence")
 def location_once(kind, T, S, d_q, d_k, A):
     return S * d_q if kind == "location" else count_by_formula(kind, T, S, d_q, d_k, A)
 
 
 # dot: the pairs, without the length of the vectors
-@wrong("count_multiplications", says="")
+@wrong("count_multiplications", says="a pair was counted once")
 def dot_counts_pairs(kind, T, S, d_q, d_k, A):
     return T * S if kind == "dot" else count_by_formula(kind, T, S, d_q, d_k, A)
 
 
 # queries and keys in each other's place everywhere
-@wrong("count_multiplications", says="")
+@wrong("count_multiplications", says="T and S changed places")
 def T_and_S_swapped(kind, T, S, d_q, d_k, A):
     return count_by_formula(kind, S, T, d_q, d_k, A)
 
@@ -593,7 +600,7 @@ def mix_by_autograd(context, state, W_c, dattentional):
 
 
 # no tanh at all
-@wrong("attentional_state", says="")
+@wrong("attentional_state", says="the tanh is missing")
 def mix_without_tanh(context, state, W_c, dattentional):
     joined = np.concatenate([context, state], axis=-1)
     dx = dattentional @ W_c.T
@@ -613,44 +620,44 @@ def _mix(context, state, W_c, dattentional, slope):
 
 
 # the slope of tanh is forgotten
-@wrong("attentional_state", says="")
+@wrong("attentional_state", says="the slope of tanh is missing")
 def slope_forgotten(context, state, W_c, dattentional):
     return _mix(context, state, W_c, dattentional, lambda h, z: 1)
 
 
 # the slope with what tanh was given instead of its result
-@wrong("attentional_state", says="")
+@wrong("attentional_state", says="not of the sum before it")
 def slope_of_the_input(context, state, W_c, dattentional):
     return _mix(context, state, W_c, dattentional, lambda h, z: 1 - z**2)
 
 
 # the square of tanh is forgotten
-@wrong("attentional_state", says="")
+@wrong("attentional_state", says="the square is missing")
 def slope_without_square(context, state, W_c, dattentional):
     return _mix(context, state, W_c, dattentional, lambda h, z: 1 - h)
 
 
 # the slope of a sigmoid
-@wrong("attentional_state", says="")
+@wrong("attentional_state", says="the slope of σ was taken")
 def slope_of_a_sigmoid(context, state, W_c, dattentional):
     return _mix(context, state, W_c, dattentional, lambda h, z: h * (1 - h))
 
 
 # tanh of the result once more
-@wrong("attentional_state", says="")
+@wrong("attentional_state", says="tanh was taken of it again")
 def slope_with_tanh_twice(context, state, W_c, dattentional):
     return _mix(context, state, W_c, dattentional, lambda h, z: 1 - np.tanh(h) ** 2)
 
 
 # the state first
-@wrong("attentional_state", says="")
+@wrong("attentional_state", says="joined as [s; c]")
 def mix_state_first(context, state, W_c, dattentional):
     h, dstate, dcontext, dW_c = _mix(state, context, W_c, dattentional, lambda h, z: 1 - h**2)
     return h, dcontext, dstate, dW_c
 
 
 # the gradient is cut at H, not at d_v
-@wrong("attentional_state", says="")
+@wrong("attentional_state", says="it was cut at H")
 def cut_at_H(context, state, W_c, dattentional):
     h, dcontext, dstate, dW_c = mix_by_einsum(context, state, W_c, dattentional)
     dx = np.concatenate([dcontext, dstate], axis=-1)
@@ -659,35 +666,35 @@ def cut_at_H(context, state, W_c, dattentional):
 
 
 # the gradient is cut in the middle
-@wrong("attentional_state", says="")
+@wrong("attentional_state", says="or in the middle")
 def cut_in_the_middle(context, state, W_c, dattentional):
     h, dcontext, dstate, dW_c = mix_by_einsum(context, state, W_c, dattentional)
     return h, *np.array_split(np.concatenate([dcontext, dstate], axis=-1), 2, axis=-1), dW_c
 
 
 # dstate comes first
-@wrong("attentional_state", says="")
+@wrong("attentional_state", says="dcontext and dstate changed places")
 def gradients_swapped(context, state, W_c, dattentional):
     h, dcontext, dstate, dW_c = mix_by_einsum(context, state, W_c, dattentional)
     return h, dstate, dcontext, dW_c
 
 
 # dW_c: the mean over sentences
-@wrong("attentional_state", says="")
+@wrong("attentional_state", says="it is a mean")
 def dW_c_mean_over_the_batch(context, state, W_c, dattentional):
     *first, dW_c = mix_by_einsum(context, state, W_c, dattentional)
     return *first, dW_c / len(context)
 
 
 # dW_c: the mean over sentences and steps
-@wrong("attentional_state", says="")
+@wrong("attentional_state", says="it is a mean")
 def dW_c_mean_over_all(context, state, W_c, dattentional):
     *first, dW_c = mix_by_einsum(context, state, W_c, dattentional)
     return *first, dW_c / context.shape[0] / context.shape[1]
 
 
 # dW_c: one for each sentence
-@wrong("attentional_state", says="")
+@wrong("attentional_state", says="not added up over the batch")
 def dW_c_for_each_sentence(context, state, W_c, dattentional):
     h, dcontext, dstate, _ = mix_by_einsum(context, state, W_c, dattentional)
     joined = np.concatenate([context, state], axis=-1)
@@ -695,7 +702,7 @@ def dW_c_for_each_sentence(context, state, W_c, dattentional):
 
 
 # dW_c: of the last step only
-@wrong("attentional_state", says="")
+@wrong("attentional_state", says="only the last step is in it")
 def dW_c_of_the_last_step(context, state, W_c, dattentional):
     h, dcontext, dstate, _ = mix_by_einsum(context, state, W_c, dattentional)
     joined = np.concatenate([context, state], axis=-1)
@@ -704,7 +711,7 @@ def dW_c_of_the_last_step(context, state, W_c, dattentional):
 
 
 # dW_c: of the first sentence only
-@wrong("attentional_state", says="")
+@wrong("attentional_state", says="only the first sentence is in it")
 def dW_c_of_the_first_sentence(context, state, W_c, dattentional):
     h, dcontext, dstate, _ = mix_by_einsum(context, state, W_c, dattentional)
     joined = np.concatenate([context, state], axis=-1)
@@ -713,14 +720,14 @@ def dW_c_of_the_first_sentence(context, state, W_c, dattentional):
 
 
 # dW_c: transposed
-@wrong("attentional_state", says="")
+@wrong("attentional_state", says="it is turned round")
 def dW_c_transposed(context, state, W_c, dattentional):
     *first, dW_c = mix_by_einsum(context, state, W_c, dattentional)
     return *first, dW_c.T
 
 
 # dW_c: without the slope
-@wrong("attentional_state", says="")
+@wrong("attentional_state", says="the slope of tanh is missing")
 def dW_c_without_slope(context, state, W_c, dattentional):
     h, dcontext, dstate, _ = mix_by_einsum(context, state, W_c, dattentional)
     joined = np.concatenate([context, state], axis=-1)
@@ -728,7 +735,7 @@ def dW_c_without_slope(context, state, W_c, dattentional):
 
 
 # dcontext and dstate: without the slope
-@wrong("attentional_state", says="")
+@wrong("attentional_state", says="the slope of tanh is missing")
 def dinputs_without_slope(context, state, W_c, dattentional):
     h, _, _, dW_c = mix_by_einsum(context, state, W_c, dattentional)
     dx = dattentional @ W_c.T
@@ -737,7 +744,7 @@ def dinputs_without_slope(context, state, W_c, dattentional):
 
 
 # the argument itself is changed
-@wrong("attentional_state", says="")
+@wrong("attentional_state", says="an assignment into dattentional")
 def writes_into_dattentional(context, state, W_c, dattentional):
     joined = np.concatenate([context, state], axis=-1)
     h = np.tanh(joined @ W_c)
@@ -749,7 +756,7 @@ def writes_into_dattentional(context, state, W_c, dattentional):
 
 
 # a residual path that is not there
-@wrong("attentional_state", says="")
+@wrong("attentional_state", says="dattentional itself was added")
 def dattentional_added_to_dstate(context, state, W_c, dattentional):
     h, dcontext, dstate, dW_c = mix_by_einsum(context, state, W_c, dattentional)
     return h, dcontext, dstate + dattentional, dW_c
@@ -788,7 +795,7 @@ def step_sentence_by_sentence(word, state, feed, move, look, speak, W_c):
     return speak(attentional), new, attentional, weights
 
 
-@wrong("luong_step", says="")
+@wrong("luong_step", says="it asks before it has moved")
 def step_as_found(word, state, feed, move, look, speak, W_c):
     context, weights = look(state)
     state = move(np.concatenate([word, feed], axis=1), state)
@@ -797,7 +804,7 @@ def step_as_found(word, state, feed, move, look, speak, W_c):
 
 
 # one mistake is left: the look with the old state
-@wrong("luong_step", says="")
+@wrong("luong_step", says="it asks before it has moved")
 def looks_before_it_moves(word, state, feed, move, look, speak, W_c):
     context, weights = look(state)
     state = move(np.concatenate([word, feed], axis=1), state)
@@ -806,7 +813,7 @@ def looks_before_it_moves(word, state, feed, move, look, speak, W_c):
 
 
 # one mistake is left: no tanh
-@wrong("luong_step", says="")
+@wrong("luong_step", says="the tanh is missing")
 def step_without_tanh(word, state, feed, move, look, speak, W_c):
     state = move(np.concatenate([word, feed], axis=1), state)
     context, weights = look(state)
@@ -815,7 +822,7 @@ def step_without_tanh(word, state, feed, move, look, speak, W_c):
 
 
 # one mistake is left: the context is fed
-@wrong("luong_step", says="")
+@wrong("luong_step", says="it is the context alone")
 def context_is_fed(word, state, feed, move, look, speak, W_c):
     state = move(np.concatenate([word, feed], axis=1), state)
     context, weights = look(state)
@@ -824,7 +831,7 @@ def context_is_fed(word, state, feed, move, look, speak, W_c):
 
 
 # the readout hears what has not been squashed, the next step what has
-@wrong("luong_step", says="")
+@wrong("luong_step", says="`speak` is given h̃ = tanh")
 def squashed_for_the_next_step_only(word, state, feed, move, look, speak, W_c):
     state = move(np.concatenate([word, feed], axis=1), state)
     context, weights = look(state)
@@ -833,7 +840,7 @@ def squashed_for_the_next_step_only(word, state, feed, move, look, speak, W_c):
 
 
 # the readout hears what has been squashed, the next step what has not
-@wrong("luong_step", says="")
+@wrong("luong_step", says="handed on has not been through the tanh")
 def squashed_for_the_readout_only(word, state, feed, move, look, speak, W_c):
     state = move(np.concatenate([word, feed], axis=1), state)
     context, weights = look(state)
@@ -842,7 +849,7 @@ def squashed_for_the_readout_only(word, state, feed, move, look, speak, W_c):
 
 
 # tanh before the product
-@wrong("luong_step", says="")
+@wrong("luong_step", says="the tanh stands before W_c")
 def tanh_before_the_product(word, state, feed, move, look, speak, W_c):
     state = move(np.concatenate([word, feed], axis=1), state)
     context, weights = look(state)
@@ -851,7 +858,7 @@ def tanh_before_the_product(word, state, feed, move, look, speak, W_c):
 
 
 # tanh around the readout
-@wrong("luong_step", says="")
+@wrong("luong_step", says="the tanh is missing")
 def tanh_of_the_logits(word, state, feed, move, look, speak, W_c):
     state = move(np.concatenate([word, feed], axis=1), state)
     context, weights = look(state)
@@ -860,7 +867,7 @@ def tanh_of_the_logits(word, state, feed, move, look, speak, W_c):
 
 
 # the state before this step is handed on
-@wrong("luong_step", says="")
+@wrong("luong_step", says="it is the state before the step")
 def old_state_handed_on(word, state, feed, move, look, speak, W_c):
     new = move(np.concatenate([word, feed], axis=1), state)
     context, weights = look(new)
@@ -869,7 +876,7 @@ def old_state_handed_on(word, state, feed, move, look, speak, W_c):
 
 
 # the old state in the mix
-@wrong("luong_step", says="")
+@wrong("luong_step", says="mixed with the state *before* the move")
 def old_state_in_the_mix(word, state, feed, move, look, speak, W_c):
     new = move(np.concatenate([word, feed], axis=1), state)
     context, weights = look(new)
@@ -878,7 +885,7 @@ def old_state_in_the_mix(word, state, feed, move, look, speak, W_c):
 
 
 # the state before the context in the mix
-@wrong("luong_step", says="")
+@wrong("luong_step", says="joined as [s; c]")
 def step_state_first(word, state, feed, move, look, speak, W_c):
     state = move(np.concatenate([word, feed], axis=1), state)
     context, weights = look(state)
@@ -887,7 +894,7 @@ def step_state_first(word, state, feed, move, look, speak, W_c):
 
 
 # the fed vector before the word
-@wrong("luong_step", says="")
+@wrong("luong_step", says="joined the other way round")
 def feed_before_word(word, state, feed, move, look, speak, W_c):
     state = move(np.concatenate([feed, word], axis=1), state)
     context, weights = look(state)
@@ -896,20 +903,20 @@ def feed_before_word(word, state, feed, move, look, speak, W_c):
 
 
 # nothing is fed
-@wrong("luong_step", says="")
+@wrong("luong_step", says="zeros are fed")
 def zeros_are_fed(word, state, feed, move, look, speak, W_c):
     return step_in_order(word, state, np.zeros_like(feed), move, look, speak, W_c)
 
 
 # the attentional state is handed on as the state
-@wrong("luong_step", says="")
+@wrong("luong_step", says="h̃ is handed on as the state")
 def attentional_as_state(word, state, feed, move, look, speak, W_c):
     logits, state, attentional, weights = step_in_order(word, state, feed, move, look, speak, W_c)
     return logits, attentional, attentional, weights
 
 
 # the state speaks
-@wrong("luong_step", says="")
+@wrong("luong_step", says="it is the state alone")
 def the_state_speaks(word, state, feed, move, look, speak, W_c):
     state = move(np.concatenate([word, feed], axis=1), state)
     context, weights = look(state)
@@ -918,21 +925,21 @@ def the_state_speaks(word, state, feed, move, look, speak, W_c):
 
 
 # results in another order
-@wrong("luong_step", says="")
+@wrong("luong_step", says="state and attentional state changed places")
 def attentional_before_state(word, state, feed, move, look, speak, W_c):
     logits, state, attentional, weights = step_in_order(word, state, feed, move, look, speak, W_c)
     return logits, attentional, state, weights
 
 
 # one look before and one after the move
-@wrong("luong_step", says="")
+@wrong("luong_step", says="`look` is called 2 times")
 def looks_twice(word, state, feed, move, look, speak, W_c):
     look(state)
     return step_in_order(word, state, feed, move, look, speak, W_c)
 
 
 # the last attentional state is the query
-@wrong("luong_step", says="")
+@wrong("luong_step", says="what was fed asks")
 def looks_with_the_feed(word, state, feed, move, look, speak, W_c):
     state = move(np.concatenate([word, feed], axis=1), state)
     context, weights = look(feed)
@@ -1011,50 +1018,50 @@ def _decode(words, state, move, look, W_c, feeding, first=None, leaves=None):
 
 
 # always fed
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="`feeding` was not read")
 def switch_ignored_always_fed(words, state, move, look, W_c, feeding):
     return _decode(words, state, move, look, W_c, True)
 
 
 # never fed
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="zeros are fed although `feeding` is True")
 def switch_ignored_never_fed(words, state, move, look, W_c, feeding):
     return _decode(words, state, move, look, W_c, False)
 
 
 # the switch upside down
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="the switch is upside down")
 def switch_upside_down(words, state, move, look, W_c, feeding):
     return _decode(words, state, move, look, W_c, not feeding)
 
 
 # the state is fed
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="the state is fed")
 def the_state_is_fed(words, state, move, look, W_c, feeding):
     return _decode(words, state, move, look, W_c, feeding, leaves=lambda h, c, s: s)
 
 
 # the context is fed
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="the context is fed, not h̃")
 def the_context_is_fed(words, state, move, look, W_c, feeding):
     return _decode(words, state, move, look, W_c, feeding, leaves=lambda h, c, s: c)
 
 
 # the first step is fed the first state
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="the first step is fed the first state")
 def first_fed_the_state(words, state, move, look, W_c, feeding):
     return _decode(words, state, move, look, W_c, feeding, first=state)
 
 
 # with the switch off, the first state is fed at every step
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="the first state is fed at every step")
 def first_state_fed_without_feeding(words, state, move, look, W_c, feeding):
     first = None if feeding else state
     return _decode(words, state, move, look, W_c, feeding, first=first)
 
 
 # without feeding the place for it is left out
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="without feeding zeros are fed")
 def place_left_out(words, state, move, look, W_c, feeding):
     if feeding:
         return _decode(words, state, move, look, W_c, True)
@@ -1068,21 +1075,21 @@ def place_left_out(words, state, move, look, W_c, feeding):
 
 
 # the steps along the first axis
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="the axes are T, B")
 def steps_along_the_first_axis(words, state, move, look, W_c, feeding):
     said, looks = _decode(words, state, move, look, W_c, feeding)
     return said.swapaxes(0, 1), looks.swapaxes(0, 1)
 
 
 # joined along the features
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="joined along the features")
 def joined_along_features(words, state, move, look, W_c, feeding):
     said, looks = _decode(words, state, move, look, W_c, feeding)
     return np.concatenate(list(said.swapaxes(0, 1)), axis=-1), looks
 
 
 # every step starts at the first state
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="starts from the first state again")
 def state_not_carried(words, state, move, look, W_c, feeding):
     fed = np.zeros((len(words), W_c.shape[1]))
     said, looks = [], []
@@ -1097,7 +1104,7 @@ def state_not_carried(words, state, move, look, W_c, feeding):
 
 
 # without feeding the state starts anew, too: the switch cuts the recurrence
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="starts from the first state again")
 def without_feeding_no_state(words, state, move, look, W_c, feeding):
     if feeding:
         return _decode(words, state, move, look, W_c, True)
@@ -1105,7 +1112,7 @@ def without_feeding_no_state(words, state, move, look, W_c, feeding):
 
 
 # the attentional state is carried in place of the state
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="h̃ is handed on as the state")
 def attentional_carried_as_state(words, state, move, look, W_c, feeding):
     fed = np.zeros((len(words), W_c.shape[1]))
     said, looks = [], []
@@ -1121,7 +1128,7 @@ def attentional_carried_as_state(words, state, move, look, W_c, feeding):
 
 
 # look, then move
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="the state before the move asks")
 def decode_looks_first(words, state, move, look, W_c, feeding):
     fed = np.zeros((len(words), W_c.shape[1]))
     said, looks = [], []
@@ -1136,7 +1143,7 @@ def decode_looks_first(words, state, move, look, W_c, feeding):
 
 
 # what is fed before the word
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="x is [word; feed], in this order")
 def decode_feed_before_word(words, state, move, look, W_c, feeding):
     E = words.shape[2]
 
@@ -1147,7 +1154,7 @@ def decode_feed_before_word(words, state, move, look, W_c, feeding):
 
 
 # the state before the context
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="[s; c] instead of [c; s]")
 def decode_state_first(words, state, move, look, W_c, feeding):
     fed = np.zeros((len(words), W_c.shape[1]))
     said, looks = [], []
@@ -1162,7 +1169,7 @@ def decode_state_first(words, state, move, look, W_c, feeding):
 
 
 # no tanh
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="the tanh of h̃ is missing")
 def decode_without_tanh(words, state, move, look, W_c, feeding):
     fed = np.zeros((len(words), W_c.shape[1]))
     said, looks = [], []
@@ -1177,7 +1184,7 @@ def decode_without_tanh(words, state, move, look, W_c, feeding):
 
 
 # fed one step too late
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="one step too old")
 def fed_one_step_late(words, state, move, look, W_c, feeding):
     fed = late = np.zeros((len(words), W_c.shape[1]))
     said, looks = [], []
@@ -1192,7 +1199,7 @@ def fed_one_step_late(words, state, move, look, W_c, feeding):
 
 
 # the sum of all attentional states is fed
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="the sum of all h̃ so far")
 def fed_and_added(words, state, move, look, W_c, feeding):
     fed = np.zeros((len(words), W_c.shape[1]))
     said, looks = [], []
@@ -1207,21 +1214,21 @@ def fed_and_added(words, state, move, look, W_c, feeding):
 
 
 # the weights of the last look only
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="only the last step was returned")
 def last_weights_only(words, state, move, look, W_c, feeding):
     said, looks = _decode(words, state, move, look, W_c, feeding)
     return said, looks[:, -1]
 
 
 # the first word is read at every step
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="every step reads the first word")
 def one_word_for_all(words, state, move, look, W_c, feeding):
     same = np.repeat(words[:, :1], words.shape[1], axis=1)
     return _decode(same, state, move, look, W_c, feeding)
 
 
 # the last word is left out, as if the words still had to be shifted
-@wrong("feed_and_decode", says="")
+@wrong("feed_and_decode", says="a step is missing")
 def last_word_left_out(words, state, move, look, W_c, feeding):
     return _decode(words[:, :-1], state, move, look, W_c, feeding)
 
@@ -1291,14 +1298,14 @@ def _looks(states, scores, keys, W_c):
 
 
 # no mask
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="the mask is not used")
 def looks_without_mask(words, state, move, keys, mask, W_c):
     states = _states(words, state, move)
     return _looks(states, states @ keys.swapaxes(1, 2), keys, W_c)
 
 
 # the mask upside down
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="the mask was turned round")
 def mask_upside_down(words, state, move, keys, mask, W_c):
     states = _states(words, state, move)
     scores = np.where(mask[:, None], -np.inf, states @ keys.swapaxes(1, 2))
@@ -1306,7 +1313,7 @@ def mask_upside_down(words, state, move, keys, mask, W_c):
 
 
 # the mask after the softmax, nothing made to sum to 1
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="masked after the softmax")
 def mask_after_the_softmax(words, state, move, keys, mask, W_c):
     states = _states(words, state, move)
     weights = softmax(states @ keys.swapaxes(1, 2)) * mask[:, None]
@@ -1314,14 +1321,14 @@ def mask_after_the_softmax(words, state, move, keys, mask, W_c):
 
 
 # the scores of padding are 0
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="0 is a score like others")
 def mask_makes_scores_zero(words, state, move, keys, mask, W_c):
     states = _states(words, state, move)
     return _looks(states, states @ keys.swapaxes(1, 2) * mask[:, None], keys, W_c)
 
 
 # the keys of padding are 0, and so are their scores
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="0 is a score like others")
 def mask_makes_keys_zero(words, state, move, keys, mask, W_c):
     states = _states(words, state, move)
     keys = keys * mask[:, :, None]
@@ -1329,7 +1336,7 @@ def mask_makes_keys_zero(words, state, move, keys, mask, W_c):
 
 
 # a number that is not small enough
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="in the place of −∞")
 def minus_one_hundred(words, state, move, keys, mask, W_c):
     states = _states(words, state, move)
     scores = np.where(mask[:, None], states @ keys.swapaxes(1, 2), -100.0)
@@ -1337,7 +1344,7 @@ def minus_one_hundred(words, state, move, keys, mask, W_c):
 
 
 # a large number is subtracted: padding with a large score comes back
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="or subtracted, and there are real scores")
 def one_hundred_subtracted(words, state, move, keys, mask, W_c):
     states = _states(words, state, move)
     scores = states @ keys.swapaxes(1, 2) - 100.0 * ~mask[:, None]
@@ -1345,7 +1352,7 @@ def one_hundred_subtracted(words, state, move, keys, mask, W_c):
 
 
 # the mask of the first sentence for all
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="the mask of the first sentence")
 def mask_of_the_first_sentence(words, state, move, keys, mask, W_c):
     states = _states(words, state, move)
     scores = np.where(mask[0], states @ keys.swapaxes(1, 2), -np.inf)
@@ -1353,7 +1360,7 @@ def mask_of_the_first_sentence(words, state, move, keys, mask, W_c):
 
 
 # the mask is lined up with the steps
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="lies along T")
 def mask_lined_up_with_steps(words, state, move, keys, mask, W_c):
     states = _states(words, state, move)
     scores = np.where(mask, states @ keys.swapaxes(1, 2), -np.inf)
@@ -1361,7 +1368,7 @@ def mask_lined_up_with_steps(words, state, move, keys, mask, W_c):
 
 
 # softmax over the steps
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="ran over the steps T")
 def softmax_over_the_steps(words, state, move, keys, mask, W_c):
     states = _states(words, state, move)
     scores = np.where(mask[:, None], states @ keys.swapaxes(1, 2), -1e9)
@@ -1370,26 +1377,28 @@ def softmax_over_the_steps(words, state, move, keys, mask, W_c):
 
 
 # exp overflows
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="exp of a large score")
 def exp_of_large_scores(words, state, move, keys, mask, W_c):
     states = _states(words, state, move)
-    e = np.exp(states @ keys.swapaxes(1, 2)) * mask[:, None]
-    weights = e / e.sum(axis=-1, keepdims=True)
+    with np.errstate(all="ignore"):
+        e = np.exp(states @ keys.swapaxes(1, 2)) * mask[:, None]
+        weights = e / e.sum(axis=-1, keepdims=True)
     return np.tanh(np.concatenate([weights @ keys, states], axis=-1) @ W_c), weights
 
 
 # the largest score is looked for among the padding, too
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="looked for among the padding, too")
 def largest_score_is_padding(words, state, move, keys, mask, W_c):
     states = _states(words, state, move)
     scores = states @ keys.swapaxes(1, 2)
     e = np.exp(scores - scores.max(axis=-1, keepdims=True)) * mask[:, None]
-    weights = e / e.sum(axis=-1, keepdims=True)
+    with np.errstate(all="ignore"):
+        weights = e / e.sum(axis=-1, keepdims=True)
     return np.tanh(np.concatenate([weights @ keys, states], axis=-1) @ W_c), weights
 
 
 # the same with a small number against the division by 0
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="looked for among the padding, too")
 def epsilon_in_the_divisor(words, state, move, keys, mask, W_c):
     states = _states(words, state, move)
     scores = states @ keys.swapaxes(1, 2)
@@ -1399,7 +1408,7 @@ def epsilon_in_the_divisor(words, state, move, keys, mask, W_c):
 
 
 # scaled as in the Transformer
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="divided by √H")
 def looks_scaled(words, state, move, keys, mask, W_c):
     states = _states(words, state, move)
     scores = states @ keys.swapaxes(1, 2) / np.sqrt(keys.shape[-1])
@@ -1407,7 +1416,7 @@ def looks_scaled(words, state, move, keys, mask, W_c):
 
 
 # the queries are the states before the moves
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="the states before the moves look")
 def states_before_the_moves(words, state, move, keys, mask, W_c):
     states = _states(words, state, move)
     states = np.concatenate([state[:, None], states[:, :-1]], axis=1)
@@ -1416,7 +1425,7 @@ def states_before_the_moves(words, state, move, keys, mask, W_c):
 
 
 # the query is the state before the move, the mix takes the one after it
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="the states before the moves look")
 def queries_before_the_moves(words, state, move, keys, mask, W_c):
     states = _states(words, state, move)
     queries = np.concatenate([state[:, None], states[:, :-1]], axis=1)
@@ -1425,7 +1434,7 @@ def queries_before_the_moves(words, state, move, keys, mask, W_c):
 
 
 # the first state has a row, too
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="the first state has a row, too")
 def first_state_has_a_row(words, state, move, keys, mask, W_c):
     states = np.concatenate([state[:, None], _states(words, state, move)], axis=1)
     scores = np.where(mask[:, None], states @ keys.swapaxes(1, 2), -np.inf)
@@ -1433,7 +1442,7 @@ def first_state_has_a_row(words, state, move, keys, mask, W_c):
 
 
 # every move starts at the first state
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="every word starts from the first state")
 def moves_from_the_first_state(words, state, move, keys, mask, W_c):
     states = np.stack([move(words[:, t], state) for t in range(words.shape[1])], axis=1)
     scores = np.where(mask[:, None], states @ keys.swapaxes(1, 2), -np.inf)
@@ -1441,7 +1450,7 @@ def moves_from_the_first_state(words, state, move, keys, mask, W_c):
 
 
 # a reshape where axes should change places
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="the states (T,B,H) were reshaped")
 def states_reshaped(words, state, move, keys, mask, W_c):
     B, T, _ = words.shape
     states = _states(words, state, move).swapaxes(0, 1).reshape(B, T, -1)
@@ -1450,7 +1459,7 @@ def states_reshaped(words, state, move, keys, mask, W_c):
 
 
 # the keys are reshaped for the product
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="the keys were reshaped")
 def keys_reshaped(words, state, move, keys, mask, W_c):
     states = _states(words, state, move)
     B, S, H = keys.shape
@@ -1459,7 +1468,7 @@ def keys_reshaped(words, state, move, keys, mask, W_c):
 
 
 # the state before the context
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="[s; c] instead of [c; s]")
 def all_state_first(words, state, move, keys, mask, W_c):
     states = _states(words, state, move)
     weights = softmax(np.where(mask[:, None], states @ keys.swapaxes(1, 2), -np.inf))
@@ -1467,7 +1476,7 @@ def all_state_first(words, state, move, keys, mask, W_c):
 
 
 # no tanh
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="the tanh of h̃ is missing")
 def all_without_tanh(words, state, move, keys, mask, W_c):
     states = _states(words, state, move)
     weights = softmax(np.where(mask[:, None], states @ keys.swapaxes(1, 2), -np.inf))
@@ -1475,13 +1484,13 @@ def all_without_tanh(words, state, move, keys, mask, W_c):
 
 
 # the two results in the other order
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="attentional comes first, then the weights")
 def weights_before_attentional(words, state, move, keys, mask, W_c):
     return looks_by_products(words, state, move, keys, mask, W_c)[::-1]
 
 
 # the last state asks for all steps
-@wrong("all_at_once", says="")
+@wrong("all_at_once", says="the last state asks at every step")
 def last_state_asks_for_all(words, state, move, keys, mask, W_c):
     states = _states(words, state, move)
     queries = np.repeat(states[:, -1:], words.shape[1], axis=1)
@@ -1520,13 +1529,13 @@ def map_by_masks(weights, source, target, number, eos):
 
 
 # the columns as they come
-@wrong("heat_map_matrix", says="")
+@wrong("heat_map_matrix", says="in which the encoder has read them")
 def columns_not_turned(weights, source, target, number, eos):
     return map_by_slices(weights, source, target, number, eos)[:, ::-1]
 
 
 # turned before it is cut
-@wrong("heat_map_matrix", says="")
+@wrong("heat_map_matrix", says="padding and all, and cut afterwards")
 def turned_before_cut(weights, source, target, number, eos):
     words = (source[number] == eos).argmax()
     said = (target[number] == eos).argmax()
@@ -1534,19 +1543,19 @@ def turned_before_cut(weights, source, target, number, eos):
 
 
 # both axes turned
-@wrong("heat_map_matrix", says="")
+@wrong("heat_map_matrix", says="the rows are turned round, too")
 def both_axes_turned(weights, source, target, number, eos):
     return map_by_slices(weights, source, target, number, eos)[::-1]
 
 
 # the rows turned, not the columns
-@wrong("heat_map_matrix", says="")
+@wrong("heat_map_matrix", says="the columns are not")
 def rows_turned(weights, source, target, number, eos):
     return map_by_slices(weights, source, target, number, eos)[::-1, ::-1]
 
 
 # the row of eos is kept
-@wrong("heat_map_matrix", says="")
+@wrong("heat_map_matrix", says="the row of <eos> is still there")
 def row_of_eos_kept(weights, source, target, number, eos):
     words = (source[number] == eos).argmax()
     said = (target[number] == eos).argmax()
@@ -1554,7 +1563,7 @@ def row_of_eos_kept(weights, source, target, number, eos):
 
 
 # the column of eos is kept
-@wrong("heat_map_matrix", says="")
+@wrong("heat_map_matrix", says="the column of <eos> is still there")
 def column_of_eos_kept(weights, source, target, number, eos):
     words = (source[number] == eos).argmax()
     said = (target[number] == eos).argmax()
@@ -1562,7 +1571,7 @@ def column_of_eos_kept(weights, source, target, number, eos):
 
 
 # both are kept
-@wrong("heat_map_matrix", says="")
+@wrong("heat_map_matrix", says="<eos> is a row and a column")
 def row_and_column_of_eos_kept(weights, source, target, number, eos):
     words = (source[number] == eos).argmax()
     said = (target[number] == eos).argmax()
@@ -1570,7 +1579,7 @@ def row_and_column_of_eos_kept(weights, source, target, number, eos):
 
 
 # a slice that stops before 0: the last word read is lost
-@wrong("heat_map_matrix", says="")
+@wrong("heat_map_matrix", says="a slice that ends at 0")
 def slice_stops_before_zero(weights, source, target, number, eos):
     words = (source[number] == eos).argmax()
     said = (target[number] == eos).argmax()
@@ -1578,39 +1587,39 @@ def slice_stops_before_zero(weights, source, target, number, eos):
 
 
 # nothing is cut
-@wrong("heat_map_matrix", says="")
+@wrong("heat_map_matrix", says="nothing is cut")
 def nothing_cut(weights, source, target, number, eos):
     return weights[number][:, ::-1]
 
 
 # rows made to sum to 1
-@wrong("heat_map_matrix", says="")
+@wrong("heat_map_matrix", says="made to sum to 1 again")
 def rows_sum_to_one_again(weights, source, target, number, eos):
     matrix = map_by_slices(weights, source, target, number, eos)
     return matrix / matrix.sum(axis=1, keepdims=True)
 
 
 # source words as rows
-@wrong("heat_map_matrix", says="")
+@wrong("heat_map_matrix", says="it is turned round: rows are target words")
 def source_words_as_rows(weights, source, target, number, eos):
     return map_by_slices(weights, source, target, number, eos).T
 
 
 # always the first sentence
-@wrong("heat_map_matrix", says="")
+@wrong("heat_map_matrix", says="the lengths of sentence 0")
 def always_the_first_sentence(weights, source, target, number, eos):
     return map_by_slices(weights, source, target, 0, eos)
 
 
 # the lengths of the first sentence
-@wrong("heat_map_matrix", says="")
+@wrong("heat_map_matrix", says="the lengths of sentence 0")
 def lengths_of_the_first(weights, source, target, number, eos):
     words, said = (source[0] == eos).argmax(), (target[0] == eos).argmax()
     return weights[number, :said, :words][:, ::-1]
 
 
 # padding is taken to be 0, and counted
-@wrong("heat_map_matrix", says="")
+@wrong("heat_map_matrix", says="what stands behind it was counted")
 def padding_is_zero(weights, source, target, number, eos):
     words = np.count_nonzero(source[number]) - 1
     said = np.count_nonzero(target[number]) - 1
@@ -1618,13 +1627,13 @@ def padding_is_zero(weights, source, target, number, eos):
 
 
 # everything that is not eos is a word
-@wrong("heat_map_matrix", says="")
+@wrong("heat_map_matrix", says="what stands behind it was counted")
 def all_but_eos(weights, source, target, number, eos):
     return weights[number][target[number] != eos][:, source[number] != eos][:, ::-1]
 
 
 # eos is not a word, nor is the id 0
-@wrong("heat_map_matrix", says="")
+@wrong("heat_map_matrix", says="what stands behind it was counted")
 def neither_eos_nor_zero(weights, source, target, number, eos):
     said = (target[number] != eos) & (target[number] != 0)
     words = (source[number] != eos) & (source[number] != 0)
@@ -1632,14 +1641,14 @@ def neither_eos_nor_zero(weights, source, target, number, eos):
 
 
 # the steps are counted by the source
-@wrong("heat_map_matrix", says="")
+@wrong("heat_map_matrix", says="as many rows as source words")
 def square(weights, source, target, number, eos):
     words = (source[number] == eos).argmax()
     return weights[number, :words, :words][:, ::-1]
 
 
 # rows are taken to say the word after: the first step is cut off
-@wrong("heat_map_matrix", says="")
+@wrong("heat_map_matrix", says="the rows are one step late")
 def first_step_cut_off(weights, source, target, number, eos):
     words = (source[number] == eos).argmax()
     said = (target[number] == eos).argmax()
@@ -1647,13 +1656,13 @@ def first_step_cut_off(weights, source, target, number, eos):
 
 
 # the id of eos is written into the code
-@wrong("heat_map_matrix", says="")
+@wrong("heat_map_matrix", says="its id is an input")
 def eos_is_two(weights, source, target, number, eos):
     return map_by_slices(weights, source, np.where(target == eos, 2, target), number, 2)
 
 
 # eos is looked for at the front, as if the encoder had read it first
-@wrong("heat_map_matrix", says="")
+@wrong("heat_map_matrix", says="is the first column")
 def eos_at_the_front(weights, source, target, number, eos):
     words = (source[number] == eos).argmax()
     said = (target[number] == eos).argmax()
@@ -1737,49 +1746,49 @@ def _near(query, key, mask, places, D, sigma=None, window=None):
 
 
 # the width of the batch instead of the length
-@wrong("local_p", says="")
+@wrong("local_p", says="from the width of the batch")
 def width_of_the_batch(query, key, mask, W, v, D):
     places = key.shape[1] / (1 + np.exp(-np.tanh(query @ W) @ v))
     return places, _near(query, key, mask, places, D)
 
 
 # the length less one
-@wrong("local_p", says="")
+@wrong("local_p", says="L − 1 instead of L")
 def length_less_one(query, key, mask, W, v, D):
     places = (mask.sum(axis=1)[:, None] - 1) / (1 + np.exp(-np.tanh(query @ W) @ v))
     return places, _near(query, key, mask, places, D)
 
 
 # the longest of the batch for all
-@wrong("local_p", says="")
+@wrong("local_p", says="longest sentence of the batch")
 def longest_of_the_batch(query, key, mask, W, v, D):
     places = mask.sum(axis=1).max() / (1 + np.exp(-np.tanh(query @ W) @ v))
     return places, _near(query, key, mask, places, D)
 
 
 # all real words of the batch
-@wrong("local_p", says="")
+@wrong("local_p", says="from all words of the batch")
 def words_of_the_whole_batch(query, key, mask, W, v, D):
     places = mask.sum() / (1 + np.exp(-np.tanh(query @ W) @ v))
     return places, _near(query, key, mask, places, D)
 
 
 # the place is rounded
-@wrong("local_p", says="")
+@wrong("local_p", says="p was rounded; it is no whole number")
 def place_rounded(query, key, mask, W, v, D):
     places = np.round(_place(query, mask, W, v))
     return places, _near(query, key, mask, places, D)
 
 
 # the place is cut off to a whole number
-@wrong("local_p", says="")
+@wrong("local_p", says="p was cut off to a whole number")
 def place_cut_off(query, key, mask, W, v, D):
     places = _place(query, mask, W, v).astype(int)
     return places, _near(query, key, mask, places, D)
 
 
 # the place is rounded for the window only
-@wrong("local_p", says="")
+@wrong("local_p", says="laid around a rounded p")
 def rounded_for_the_window(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     j = np.arange(key.shape[1])
@@ -1788,42 +1797,42 @@ def rounded_for_the_window(query, key, mask, W, v, D):
 
 
 # places counted from 1
-@wrong("local_p", says="")
+@wrong("local_p", says="places count from 0")
 def counted_from_one(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     return places, _near(query, key, mask, places - 1, D)
 
 
 # no tanh for the place
-@wrong("local_p", says="")
+@wrong("local_p", says="the tanh around q W is missing")
 def place_without_tanh(query, key, mask, W, v, D):
     places = mask.sum(axis=1)[:, None] / (1 + np.exp(-query @ W @ v))
     return places, _near(query, key, mask, places, D)
 
 
 # no sigmoid for the place
-@wrong("local_p", says="")
+@wrong("local_p", says="σ is missing")
 def place_without_sigmoid(query, key, mask, W, v, D):
     places = mask.sum(axis=1)[:, None] * (np.tanh(query @ W) @ v)
     return places, _near(query, key, mask, places, D)
 
 
 # a share, not a place
-@wrong("local_p", says="")
+@wrong("local_p", says="not yet multiplied by the length")
 def place_without_length(query, key, mask, W, v, D):
     places = 1 / (1 + np.exp(-np.tanh(query @ W) @ v))
     return places, _near(query, key, mask, places, D)
 
 
 # the sign in the sigmoid
-@wrong("local_p", says="")
+@wrong("local_p", says="the sign in σ is turned round")
 def sigmoid_with_the_wrong_sign(query, key, mask, W, v, D):
     places = mask.sum(axis=1)[:, None] / (1 + np.exp(np.tanh(query @ W) @ v))
     return places, _near(query, key, mask, places, D)
 
 
 # made to sum to 1 after the bell
-@wrong("local_p", says="")
+@wrong("local_p", says="made to sum to 1 again")
 def sum_to_one_after_the_bell(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     weights = _near(query, key, mask, places, D)
@@ -1832,14 +1841,14 @@ def sum_to_one_after_the_bell(query, key, mask, W, v, D):
 
 
 # a second softmax after the bell
-@wrong("local_p", says="")
+@wrong("local_p", says="a softmax was taken after the bell")
 def softmax_after_the_bell(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     return places, softmax(_near(query, key, mask, places, D))
 
 
 # softmax over the whole sentence, then the window
-@wrong("local_p", says="")
+@wrong("local_p", says="ran over the whole sentence")
 def softmax_over_the_sentence(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     distance = np.arange(key.shape[1]) - places[..., None]
@@ -1848,7 +1857,7 @@ def softmax_over_the_sentence(query, key, mask, W, v, D):
 
 
 # the bell on the scores, before the softmax
-@wrong("local_p", says="")
+@wrong("local_p", says="multiplies the weights, not the scores")
 def bell_before_the_softmax(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     distance = np.arange(key.shape[1]) - places[..., None]
@@ -1857,42 +1866,42 @@ def bell_before_the_softmax(query, key, mask, W, v, D):
 
 
 # no bell
-@wrong("local_p", says="")
+@wrong("local_p", says="the bell is missing")
 def without_bell(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     return places, _near(query, key, mask, places, D, sigma=np.inf)
 
 
 # no window, the bell alone
-@wrong("local_p", says="")
+@wrong("local_p", says="there is no window")
 def without_window(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     return places, _near(query, key, mask, places, D, window=lambda d: np.full(d.shape, True))
 
 
 # sigma is D
-@wrong("local_p", says="")
+@wrong("local_p", says="σ is D/2, not D")
 def sigma_is_D(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     return places, _near(query, key, mask, places, D, sigma=D)
 
 
 # sigma is not squared
-@wrong("local_p", says="")
+@wrong("local_p", says="D/2 was taken for the variance")
 def sigma_not_squared(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     return places, _near(query, key, mask, places, D, sigma=np.sqrt(D / 2))
 
 
 # the 2 of the bell is missing
-@wrong("local_p", says="")
+@wrong("local_p", says="the 2 is missing")
 def bell_without_the_two(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     return places, _near(query, key, mask, places, D, sigma=D / 2 / np.sqrt(2))
 
 
 # the distance is not squared
-@wrong("local_p", says="")
+@wrong("local_p", says="the square is missing")
 def distance_not_squared(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     distance = np.abs(np.arange(key.shape[1]) - places[..., None])
@@ -1901,49 +1910,49 @@ def distance_not_squared(query, key, mask, W, v, D):
 
 
 # the bell's density with its factor
-@wrong("local_p", says="")
+@wrong("local_p", says="it is no density")
 def bell_as_density(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     return places, _near(query, key, mask, places, D) / (D / 2 * np.sqrt(2 * np.pi))
 
 
 # a word at distance D is outside
-@wrong("local_p", says="")
+@wrong("local_p", says="≤, not <")
 def edge_is_outside(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     return places, _near(query, key, mask, places, D, window=lambda d: np.abs(d) < D)
 
 
 # the window to the right only: the absolute value is forgotten
-@wrong("local_p", says="")
+@wrong("local_p", says="|j − p| has no sign")
 def absolute_value_forgotten(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     return places, _near(query, key, mask, places, D, window=lambda d: d <= D)
 
 
 # the window is D wide in all
-@wrong("local_p", says="")
+@wrong("local_p", says="D to each side, not D/2")
 def window_half_as_wide(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     return places, _near(query, key, mask, places, D, window=lambda d: np.abs(d) <= D / 2)
 
 
 # no mask: padding is within reach
-@wrong("local_p", says="")
+@wrong("local_p", says="padding within the window gets weight")
 def padding_in_the_window(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     return places, _near(query, key, np.full(mask.shape, True), places, D)
 
 
 # the mask after the softmax
-@wrong("local_p", says="")
+@wrong("local_p", says="the mask came after the softmax")
 def local_mask_after_softmax(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     return places, _near(query, key, np.full(mask.shape, True), places, D) * mask[:, None]
 
 
 # a row without words is nan
-@wrong("local_p", says="")
+@wrong("local_p", says="softmax of nothing is NaN")
 def empty_window_is_nan(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     distance = np.arange(key.shape[1]) - places[..., None]
@@ -1955,7 +1964,7 @@ def empty_window_is_nan(query, key, mask, W, v, D):
 
 
 # a large number for −∞: without words in the window all words share
-@wrong("local_p", says="")
+@wrong("local_p", says="a number stands for −∞")
 def empty_window_is_even(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     distance = np.arange(key.shape[1]) - places[..., None]
@@ -1965,7 +1974,7 @@ def empty_window_is_even(query, key, mask, W, v, D):
 
 
 # exp overflows
-@wrong("local_p", says="")
+@wrong("local_p", says="exp of a large score")
 def local_exp_overflows(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     distance = np.arange(key.shape[1]) - places[..., None]
@@ -1977,21 +1986,21 @@ def local_exp_overflows(query, key, mask, W, v, D):
 
 
 # scaled as in the Transformer
-@wrong("local_p", says="")
+@wrong("local_p", says="divided by √d")
 def local_scaled(query, key, mask, W, v, D):
     places = _place(query, mask, W, v)
     return places, _near(query / np.sqrt(query.shape[-1]), key, mask, places, D)
 
 
 # the places keep an axis of length 1
-@wrong("local_p", says="")
+@wrong("local_p", says="an axis of length 1 is left")
 def places_keep_an_axis(query, key, mask, W, v, D):
     places, weights = local_by_arrays(query, key, mask, W, v, D)
     return places[..., None], weights
 
 
 # one place a sentence, from the mean of its queries
-@wrong("local_p", says="")
+@wrong("local_p", says="each query predicts its own")
 def one_place_a_sentence(query, key, mask, W, v, D):
     mean = query.mean(axis=1, keepdims=True)
     places = np.repeat(_place(mean, mask, W, v), query.shape[1], axis=1)
@@ -1999,13 +2008,13 @@ def one_place_a_sentence(query, key, mask, W, v, D):
 
 
 # local-m: the place is the number of the step
-@wrong("local_p", says="")
+@wrong("local_p", says="the number of the step")
 def place_is_the_step(query, key, mask, W, v, D):
     places = np.broadcast_to(np.arange(query.shape[1], dtype=float), query.shape[:2])
     return places, _near(query, key, mask, places, D)
 
 
 # weights first
-@wrong("local_p", says="")
+@wrong("local_p", says="places and weights changed places")
 def weights_before_places(query, key, mask, W, v, D):
     return local_by_arrays(query, key, mask, W, v, D)[::-1]

@@ -47,6 +47,16 @@ def _needs(part: str, name: str, axes: str, array: object, shape: tuple, cause: 
         raise CheckFailed(property, cause, expected=expected, got=shown(got))
 
 
+def _attempt(answer: Callable, cause: str, **given: object) -> Trial:
+    """A trial; `cause` is told if the answer raises on these inputs."""
+    try:
+        return Trial(answer, **given)
+    except CheckFailed as failed:
+        if failed.property == "it runs":
+            failed.cause = cause
+        raise
+
+
 # 4.1
 
 
@@ -56,19 +66,21 @@ def _context_causes(weights: numpy.ndarray, states: numpy.ndarray) -> dict[tuple
         t = weights.shape[1]
         return {
             (b, t, s, h): "weighted, but not added up",
-            (b, h): "an axis of length 1 is gone: np.squeeze, or a T that was taken for none",
+            (b, h, t): "the features come last: T and H changed places",
             (t, h): "np.squeeze has taken away the batch's axis, too",
+            (b, h): "the steps were added up; each has a context of its own"
+            if t > 1
+            else "an axis of length 1 is gone: np.squeeze, or a T that was taken for none",
             (h,): "np.squeeze has taken away more axes than meant",
             (b, b, t, h): "every sentence reads every other one's states",
         }
-    causes = {
+    return {
         (b, s, h): "weighted, but not added up",
         (h,): "np.squeeze has taken away the batch's axis, too",
         (b, 1, h): "the axis of length 1 that was put in for the product is still there",
         (b, b, h): "the product took (B,S) for one matrix and multiplied it with each of the B \
 matrices (S,H): every sentence reads every other one's states, and B = 1 hides it",
     }
-    return causes
 
 
 def _context_cases(draw: numpy.random.Generator) -> list[tuple]:
@@ -78,6 +90,7 @@ def _context_cases(draw: numpy.random.Generator) -> list[tuple]:
     sizes = [(3, 5, 4), (1, 5, 4), (2, 4, 4), (4, 4, 3), (2, 3, 5, 4), (1, 1, 5, 4), (1, 3, 5, 4)]
     for b, *t, s, h in [*sizes, (3, 1, 5, 4), (4, 4, 4, 4)]:
         cases.append((_softmax(draw.normal(size=(b, *t, s))), draw.normal(size=(b, s, h))))
+    cases.append((draw.random(size=(2, 5)), draw.normal(size=(2, 5, 4))))  # sums that are not 1
     return cases
 
 
@@ -88,6 +101,12 @@ def _context_mistakes(weights: numpy.ndarray, states: numpy.ndarray) -> dict[str
     mistakes = {
         "all sentences read the states of the first one": _weighted(weights, first),
         "sentences read each other's states": _weighted(weights, states[::-1]),
+        "a softmax was taken of the weights, which come from one": (
+            _weighted(_softmax(weights), states)
+        ),
+        "it was divided by the sum of the weights: that is an average, asked for is a sum": (
+            _weighted(weights / weights.sum(axis=-1, keepdims=True), states)
+        ),
         "the states were added without their weights": _weighted(even, states),
         "it is the mean of the states, without the weights": _weighted(even / places, states),
         "only the state with the largest weight was taken": _weighted(largest, states),
@@ -104,15 +123,26 @@ def _context_mistakes(weights: numpy.ndarray, states: numpy.ndarray) -> dict[str
     return mistakes
 
 
+def _rows_mix(answer: Callable, weights: numpy.ndarray, states: numpy.ndarray) -> bool:
+    """Whether the first context changes with the states of the other sentences."""
+    other = np.concatenate([states[:1], states[1:] + 1])
+    found = [Trial(answer, weights=weights, states=each).output() for each in (states, other)]
+    return not close(found[0].value[0], found[1].value[0], ROUNDING)
+
+
 @exercise
 def luong_context(answer, draw):
+    """Sums over a sentence's own states, for one step and for all; B, T and H of 1, too."""
     for weights, states in _context_cases(draw):
         context, mistakes = _weighted(weights, states), _context_mistakes(weights, states)
-        got = Trial(answer, weights=weights, states=states).output("the context")
         axes = "(B,H)" if weights.ndim == 2 else "(B,T,H)"
+        cause = f"weights come in two shapes, (B,S) and (B,T,S); these are {weights.shape}"
+        got = _attempt(answer, cause, weights=weights, states=states).output("the context")
         got.shape(axes, context.shape, _context_causes(weights, states))
+        mixed = "sentences of the batch mix: a context changes with the states of another sentence"
+        cause = mixed if _rows_mix(answer, weights, states) else ""
         told = "each sentence's context is the weighted sum of its own states"
-        got.equals(told, context, mistakes, "rows of the batch mix", ROUNDING)
+        got.equals(told, context, mistakes, cause, ROUNDING)
 
 
 # 4.2
@@ -138,13 +168,24 @@ def _pair(kind: str, W: numpy.ndarray | None, v: numpy.ndarray | None) -> Pair:
     return lambda q, k, j: sum(v * np.tanh((np.append(q, k)[:, None] * W).sum(axis=0)))
 
 
-def _score_mistakes(kind: str, W, v, d_q: int, d_k: int) -> dict[str, Pair]:
+def _score_mistakes(kind: str, W, v, d_q: int, d_k: int, keys_in_all: int) -> dict[str, Pair]:
     """What goes wrong with a score, by pairs; some of it only runs where d_q = d_k."""
+    no_tanh = "there is no tanh in this score"
     if kind == "dot":
-        return {"the scores were divided by √d: that is a later paper's": _scaled(kind, W, v)}
+        return {
+            "the scores were divided by √d: that is a later paper's": _scaled(kind, W, v),
+            "the scores were divided by the lengths of q and k: that is the cosine": (
+                lambda q, k, j: q @ k / math.sqrt((q @ q) * (k @ k))
+            ),
+        }
     if kind == "location":
         keys = "a location score reads no key: it is number j of q W"
-        mistakes = {keys: lambda q, k, j: sum(q * W[:, j]) * sum(k)}
+        last = "the last S places of W were taken; a sentence has the first S"
+        mistakes = {
+            keys: lambda q, k, j: sum(q * W[:, j]) * sum(k),
+            no_tanh: lambda q, k, j: np.tanh(sum(q * W[:, j])),
+            last: lambda q, k, j: sum(q * W[:, W.shape[1] - keys_in_all + j]),
+        }
         if d_q == d_k:
             mistakes["this is the dot product"] = lambda q, k, j: q @ k
             mistakes[f"the product with the key was taken, too; {keys}"] = lambda q, k, j: (
@@ -153,7 +194,8 @@ def _score_mistakes(kind: str, W, v, d_q: int, d_k: int) -> dict[str, Pair]:
         return mistakes
     if kind == "general":
         mistakes = {
-            "there is no tanh in this score": lambda q, k, j: np.tanh(q @ W @ k),
+            no_tanh: lambda q, k, j: np.tanh(q @ W @ k),
+            f"{no_tanh}, around q W neither": lambda q, k, j: np.tanh(q @ W) @ k,
             "W was applied to the query, and no key is in it": lambda q, k, j: sum(q @ W),
             "the scores were divided by √d; no score of this paper is": _scaled(kind, W, v),
         }
@@ -208,8 +250,12 @@ def _score_cases(draw: numpy.random.Generator, kind: str) -> list[tuple]:
     return cases
 
 
-def _score_causes(b: int, t: int, s: int, places: int) -> dict[tuple, str]:
+def _score_causes(kind: str, b: int, t: int, s: int, places: int) -> dict[tuple, str]:
+    """Wrong shapes; the sizes over which W is cut are told where they are the cause."""
+    no_key = "the queries meet themselves; asked for is every query with every key"
+    cut = "W was cut after T places; a sentence has S of them"
     return {
+        (b, t, t): cut if kind == "location" else no_key,
         (b, t, places): "W knows more places than there are keys: take the first S of them",
         (b, s, t): "rows are queries, columns are keys: it is turned round",
         (b, t): "the sum ran over the keys, too",
@@ -217,28 +263,42 @@ def _score_causes(b: int, t: int, s: int, places: int) -> dict[tuple, str]:
     }
 
 
+def _score_sizes(kind: str, query: numpy.ndarray, key: numpy.ndarray) -> str:
+    """Why an answer may raise that has worked with equal sizes."""
+    if kind == "dot" or query.shape[-1] == key.shape[-1]:
+        return ""
+    return {
+        "general": "d_q and d_k differ here, and W is (d_q,d_k): the query meets its rows",
+        "concat": "d_q and d_k differ here: the first d_q rows of W belong to the query, not the \
+first d_k, nor one half",
+        "location": "d_q and d_k differ here, and W is (d_q,P): no key meets it",
+    }[kind]
+
+
 @exercise
 def luong_score(answer, draw):
+    """Four scores without a bias, d_q ≠ d_k, B and T above 1; a location reads no key."""
     kinds = ("dot", "general", "location", "concat")
     for kind, (query, key, W, v) in ((k, case) for k in kinds for case in _score_cases(draw, k)):
         given = {"query": query, "key": key, "kind": kind, "W": W, "v": v}
         right = _scores(query, key, _pair(kind, W, v))
-        got = Trial(answer, **given).output()
+        got = _attempt(answer, _score_sizes(kind, query, key), **given).output()
         places = W.shape[1] if kind == "location" else -1
-        got.shape("(B,T,S)", right.shape, _score_causes(*right.shape, places))
+        got.shape("(B,T,S)", right.shape, _score_causes(kind, *right.shape, places))
         if kind == "location":
             other = Trial(answer, **(given | {"key": key[::-1] + 1})).output()
             told, cause = "location: other keys change nothing", "a location score reads no key"
             other.equals(told, got.value, {}, cause, ROUNDING)
         nothing = Trial(answer, **(given | {"query": 0 * query, "key": 0 * key})).output()
-        bias = (
-            ""
-            if close(nothing.value, 0 * right, ROUNDING)
-            else ("a bias was added: a query and keys of zeros have the score 0 in all four")
-        )
-        found = _score_mistakes(kind, W, v, query.shape[-1], key.shape[-1]).items()
+        zeros = np.isnan(nothing.value).any() or close(nothing.value, 0 * right, ROUNDING)
+        bias = "a bias was added: a query and keys of zeros have the score 0 in all four"
+        bias = "" if zeros else bias
+        sizes = query.shape[-1], key.shape[-1], key.shape[1]
+        found = _score_mistakes(kind, W, v, *sizes).items()
         mistakes = {told: _scores(query, key, wrong) for told, wrong in found}
         mistakes["the softmax was taken: asked for are the scores"] = _softmax(right)
+        first = _scores(query, np.broadcast_to(key[:1], key.shape), _pair(kind, W, v))
+        mistakes["all sentences meet the keys of the first one"] = first
         told = f"{kind}: the scores are those of the table"
         got.equals(told, right, mistakes, bias, ROUNDING)
 
@@ -261,6 +321,8 @@ def _special_counts(
     kind: str, T: int, S: int, d_q: int, d_k: int, A: int, keys: int, queries: int, pairs: int
 ) -> dict[str, int]:
     """What is miscounted in one of the scores only."""
+    if kind == "dot":
+        return {"a pair was counted once; a dot product takes d_q multiplications": T * S}
     if kind == "general":
         told = "W meets the queries here, once a step; W k can be made once a sentence"
         return {
@@ -271,6 +333,9 @@ def _special_counts(
         return {
             "v is missing: each pair costs A more": keys + queries,
             "[q; k] W was made anew for each pair": T * keys + S * queries + pairs,
+            "the T queries have d_q numbers and the S keys d_k; two of these changed places": (
+                (T * d_k + S * d_q + T * S) * A
+            ),
             "the tanh was counted": keys + queries + 2 * pairs,
         }
     if kind == "location":
@@ -308,6 +373,7 @@ def _count_mistakes(kind: str, T: int, S: int, *sizes: int) -> tuple[int, dict[s
 
 @exercise
 def count_multiplications(answer, draw):
+    """What is computed once a sentence, once a step, once a pair; T ≠ S, d_q ≠ d_k."""
     sizes = [(3, 5, 4, 7, 6), (2, 3, 4, 4, 5), (1, 4, 3, 3, 2), (7, 5, 3, 6, 4)]
     sizes += [tuple(map(int, draw.integers(2, 40, size=5))) for _ in range(3)]
     for T, S, d_q, d_k, A in sizes:
@@ -380,6 +446,9 @@ def _said_backward(
         "the slope is 1 − h̃², of the squashed number, not of the sum before it": 1 - before**2,
         "the slope of σ was taken; that of tanh is 1 − h̃²": said * (1 - said),
         "the slope of tanh is 1 − h̃², not h̃²": said**2,
+        "the slope is 1 − h̃²; h̃ is squashed already, and tanh was taken of it again": (
+            1 - np.tanh(said) ** 2
+        ),
     }
     wrong: dict[str, dict[str, numpy.ndarray]] = {}
     size = context.shape[-1]
@@ -392,7 +461,11 @@ def _said_backward(
     d = dsaid * (1 - said**2)
     product = joined[..., :, None] * d[..., None, :]
     rows = len(context)
-    wrong["it is the mean over the batch; a gradient adds up"] = {"W_c": right["W_c"] / rows}
+    mean = "it is a mean; a gradient adds up over sentences and steps"
+    wrong[mean] = {"W_c": right["W_c"] / rows}
+    wrong["dattentional itself was added: every way to the state leads through the tanh"] = {
+        "state": right["state"] + dsaid
+    }
     wrong["only the last step is in it"] = {"W_c": product[:, -1].sum(axis=0)}
     wrong["only the first sentence is in it"] = {"W_c": product[0].sum(axis=0)}
     wrong["dcontext and dstate changed places"] = {
@@ -404,6 +477,7 @@ def _said_backward(
 
 @exercise
 def attentional_state(answer, draw):
+    """tanh([c; s] W_c), d_v ≠ H, and three gradients against finite differences."""
     small = (
         np.array([[[1.0, 0.0]], [[0.0, 1.0]]]),
         np.array([[[2.0, 1.0]], [[1.0, 1.0]]]),
@@ -426,7 +500,8 @@ def attentional_state(answer, draw):
             (*state.shape[:2], len(W_c)): "the gradient of [c; s] is to be cut in two",
             W_c.shape[::-1]: "it is turned round",
             (len(state), *W_c.shape): "it is not added up over the batch",
-            state.shape: "it was cut at H; the context comes first, and has d_v numbers",
+            state.shape: "it was cut at H, or in the middle; the context comes first, and has d_v \
+numbers",
         }
         for name, output in zip(names, gradients, strict=True):
             output.shape(f"of {name}", right[name].shape, causes)
@@ -489,6 +564,7 @@ def _joined(*parts: numpy.ndarray) -> numpy.ndarray:
 def _read_mistakes(word, state, feed, context) -> dict[str, numpy.ndarray]:
     return {
         "nothing is fed: the step does not know what the last one found": word,
+        "zeros are fed: the step does not know what the last one found": _joined(word, 0 * feed),
         "the two are joined the other way round": _joined(feed, word),
         "the state is fed, not the attentional state of the step before": _joined(word, state),
         "the context is fed into the same step: that is Bahdanau's decoder": _joined(word, context),
@@ -511,6 +587,7 @@ def _step_mistakes(context, state, before, feed, logits, W_c) -> dict[str, numpy
 
 @exercise
 def luong_step(answer, draw):
+    """The order of the calls, what each is given, and which state goes where."""
     for b, e, d_v, h in ((1, 1, 1, 1), (2, 3, 3, 3), (3, 2, 5, 4)):
         calls = _Calls(draw, b, d_v, h, 6, 7)
         word, state, feed = (np.round(draw.uniform(-0.9, 0.9, (b, n)), 2) for n in (e, h, h))
@@ -527,7 +604,10 @@ def luong_step(answer, draw):
         right = calls.order == order
         trial.must("it moves, looks, speaks", right, order, calls.order, _why_order(calls))
         (_, (x, moved)), (_, (query,)), (_, (spoken,)) = calls.asked
-        old = {"it is the state before the step": state}
+        old = {
+            "it is the state before the step": state,
+            "h̃ is handed on as the state, too; the recurrent layer goes on from its own": said,
+        }
         asks = {
             "the old state asks: it has not read the word": state,
             "what was fed asks; the query is the state": feed,
@@ -535,12 +615,17 @@ def luong_step(answer, draw):
         starts = {"`feed` is not the state: it belongs to what is read": feed}
         read, wrong = _joined(word, feed), _read_mistakes(word, state, feed, context)
         third = "the third result, for the next step's `feed`, is h̃"
+        back = {
+            "what is handed on has not been through the tanh": _said(context, new, W_c, "no tanh")
+        }
+        if close(got[1].value, said, ROUNDING):
+            back = {"state and attentional state changed places: the state comes first": new}
         for told, value, expected, mistakes in (
             ("`move` reads the word, then what was fed: [word; feed]", x, read, wrong),
             ("`move` goes on from the state before", moved, state, starts),
             ("`look` is asked with the state after the move", query, new, asks),
             ("`speak` is given h̃ = tanh([c; s] W_c)", spoken, said, unlike),
-            (third, got[2].value, said, unlike),
+            (third, got[2].value, said, back | unlike),
             ("the first result is what `speak` said", got[0].value, logits, {}),
             ("the second result is the new state", got[1].value, new, old),
             ("the fourth result is the weights", got[3].value, weights, {}),
@@ -588,11 +673,12 @@ class _Decoder:
         """h̃ (B,T,H) and weights (B,T,S), step by step; `mistake`: done wrong on purpose."""
         move, look, _ = self.functions(first)
         state, fed, said, seen = self.state, 0 * self.state, [], []
-        if mistake == "first fed":
+        if mistake in ("first fed", "state in the gap"):
             fed = state
         older = 0 * fed
         for t in range(self.words.shape[1]):
-            read, before = [self.words[:, t], older if mistake == "late" else fed], state
+            word = self.words[:, 0 if mistake == "one word" else t]
+            read, before = [word, older if mistake == "late" else fed], state
             both = _joined(*(read[::-1] if mistake == "turned" else read))
             state = move(both, self.state if mistake == "no memory" else state)
             context, weights = look(before if mistake == "asks before" else state)
@@ -604,16 +690,20 @@ class _Decoder:
                 "feeds state": state,
                 "feeds context": context if context.shape == new.shape else new,
                 "feeds the sum": _said(context, state, self.W_c, "no tanh"),
+                "adds": older + new,
                 "never": 0 * new,
             }.get(mistake, new)
-            fed = fed if feeding else 0 * fed
+            if not feeding:
+                fed = self.state if mistake == "state in the gap" else 0 * fed
+            if mistake == "one state":
+                state = new
         return np.stack(said, axis=1), np.stack(seen, axis=1)
 
 
 DECODE_MISTAKES = {
     "no tanh": "the tanh of h̃ is missing",
     "order": "[s; c] instead of [c; s]",
-    "never": "zeros are fed at every step: what a step has found goes nowhere",
+    "never": "zeros are fed although `feeding` is True: what a step has found goes nowhere",
     "feeds state": "the state is fed; the recurrent layer knows that one already",
     "feeds context": "the context is fed, not h̃",
     "feeds the sum": "what is fed is the sum before the tanh",
@@ -622,6 +712,10 @@ DECODE_MISTAKES = {
     "turned": "x is [word; feed], in this order",
     "asks before": "the state before the move asks: Bahdanau's order",
     "no memory": "each step starts from the first state again; hand on the new one",
+    "state in the gap": "without feeding the first state is fed at every step; zeros are to be",
+    "one state": "h̃ is handed on as the state; the recurrent layer goes on from its own",
+    "adds": "what is fed is the sum of all h̃ so far, not the last one",
+    "one word": "every step reads the first word",
 }
 
 
@@ -643,9 +737,30 @@ def _fed_on(
         trials[1].must(told, moved, expected[1][:, -1], last[1], next(named, cause))
 
 
+def _step_causes(b: int, t: int, size: int) -> dict[tuple, str]:
+    """Wrong shapes of what T steps give."""
+    return {
+        (t, b, size): "the axes are T, B: put the steps along axis 1",
+        (b, size): "only the last step was returned",
+        (b, t * size): "the steps were joined along the features; np.stack makes an axis of them",
+        (t * b, size): "the steps were joined along the batch; np.stack makes an axis of them",
+        (b, t - 1, size): "a step is missing: there is one for each word that is read",
+        (b, t + 1, size): "there is a step too many: what is there before the first is no step",
+    }
+
+
+def _turned_round(answer: Callable, model: _Decoder) -> bool:
+    """Whether the answer feeds where it should not."""
+    move, look, _ = model.functions()
+    given = {"words": model.words, "state": model.state, "move": move, "look": look}
+    off = Trial(answer, **given, W_c=model.W_c, feeding=False).outputs("attentional", "weights")
+    return close(off[0].value, model.decode(True)[0], ROUNDING)
+
+
 @exercise
 def feed_and_decode(answer, draw):
-    for b, t, e, h, d_v in ((1, 2, 1, 1, 1), (2, 4, 3, 3, 3), (3, 5, 2, 4, 3)):
+    """The last step hears of the first look with feeding and never without; T steps, in order."""
+    for b, t, e, h, d_v in ((1, 3, 1, 1, 1), (2, 4, 3, 3, 3), (3, 5, 2, 4, 3)):
         model = _Decoder(draw, b, t, e, h, d_v)
         for feeding in (True, False):
             said, weights = model.decode(feeding)
@@ -655,14 +770,15 @@ def feed_and_decode(answer, draw):
                 given = {"words": model.words, "state": model.state, "move": move, "look": look}
                 trials.append(Trial(answer, **given, W_c=model.W_c, feeding=feeding))
             got_said, got_weights = trials[0].outputs("attentional", "weights")
-            axes = "the axes are T, B: put the steps along axis 1"
-            causes = {(t, b, h): axes, (b, h): "only the last step was returned"}
-            got_said.shape("(B,T,H)", said.shape, causes)
-            got_weights.shape("(B,T,S)", weights.shape, {(t, b, 6): axes})
+            got_said.shape("(B,T,H)", said.shape, _step_causes(*said.shape))
+            got_weights.shape("(B,T,S)", weights.shape, _step_causes(*weights.shape))
             asked, right = {n: calls.count(n) for n in ("move", "look")}, {"move": t, "look": t}
             told = "each of the T steps moves once and looks once"
             trials[1].must(told, asked == right, right, asked)
             found = {told: model.decode(feeding, m) for m, told in DECODE_MISTAKES.items()}
+            if feeding and _turned_round(answer, model):
+                told = "the switch is upside down: zeros are fed where `feeding` is True"
+                found = {told: model.decode(False)} | found
             _fed_on(trials, feeding, [said, model.decode(feeding, first=1.0)[0]], found)
             told = "h̃ of each step" + (", fed to the next" if feeding else ", nothing fed")
             mistakes = {name: pair[0] for name, pair in found.items()}
@@ -685,8 +801,10 @@ def _looks(
     b, t, _ = states.shape
     weights = np.zeros((b, t, keys.shape[1]))
     for row, step in np.ndindex(b, t):
-        real = mask[step if mistake == "mask along T" else row]
-        scores = np.array([sum(states[row, step] * key) for key in keys[row]])
+        real = mask[{"mask along T": step, "first mask": 0}.get(mistake, row)]
+        query = states[row, -1 if mistake == "last asks" else step]
+        shown_keys = keys[row].reshape(keys.shape[:0:-1]).T if mistake == "reshaped" else keys[row]
+        scores = np.array([sum(query * key) for key in shown_keys])
         if mistake == "scaled":
             scores = scores / math.sqrt(keys.shape[-1])
         if mistake == "inverted":
@@ -708,12 +826,15 @@ def _looks(
 LOOK_MISTAKES = {
     "no mask": "the mask is not used: padding gets weight",
     "inverted": "the mask was turned round: True means that a key may be looked at",
-    "times": "the scores were multiplied by the mask: 0 is a score like others, not −∞",
+    "times": "scores or keys were multiplied by the mask: 0 is a score like others, not −∞",
     "after": "the weights were masked after the softmax, so a row sums to less than 1",
+    "first mask": "the mask of the first sentence is used for all",
     "mask along T": "the mask (B,S) lies along T: B and T are equal here, and it goes unnoticed",
     "steps": "the softmax ran over the steps T, not over the keys",
     "batch": "the softmax ran over the batch",
     "scaled": "the scores were divided by √H: here they are dot products",
+    "last asks": "the last state asks at every step; each state asks once, at its own",
+    "reshaped": "the keys were reshaped; two axes must change places: np.swapaxes",
     "no tanh": "the tanh of h̃ is missing",
     "order": "[s; c] instead of [c; s]",
     "no context": "the context is not in h̃",
@@ -739,42 +860,96 @@ def _moves(words, state, W, U) -> tuple[Callable, list, numpy.ndarray]:
     return move, calls, np.stack(states, axis=1)
 
 
-@exercise
-def all_at_once(answer, draw):
+# What the same wrong weights mean where scores are large and small ones have passed.
+LARGE_MISTAKES = {
+    "no mask": "a number was put in the place of −∞, or subtracted, and there are real scores \
+below it; −∞ is below all of them",
+    "times": "a number was put in the place of −∞, and there are real scores below it: 0, −100, \
+−1000 are scores like others",
+    "after": "the largest score was looked for among the padding, too: next to it exp of every \
+real score is 0. Mask first",
+}
+
+
+def _look_cases(draw: numpy.random.Generator) -> list[tuple]:
+    """words, state, keys, mask, W_c, W, U; the last two with large scores."""
+    cases = []
     for b, t, s, e, h in ((2, 2, 3, 1, 1), (2, 4, 5, 3, 3), (3, 3, 4, 2, 5), (3, 5, 3, 2, 4)):
         words, state = draw.normal(size=(b, t, e)), draw.normal(size=(b, h))
         keys, W_c = draw.normal(size=(b, s, h)), draw.normal(size=(2 * h, h))
         W, U = draw.normal(size=(e, h)), draw.normal(size=(h, h))
-        mask = np.arange(s) < np.array([s, *draw.integers(1, s, size=b - 1)])[:, None]
-        scale = 1e4 if (b, t) == (3, 5) else 1.0
-        keys = keys * scale
+        mask = np.arange(s) < np.array([*draw.integers(1, s, size=b - 1), s])[:, None]
+        cases.append((words, state, keys, mask, W_c, W, U))
+    words, state, keys, mask, W_c, W, U = cases.pop()
+    cases.append((words, state, 1e4 * keys, np.full(mask.shape, True), W_c, W, U))
+    step = _moves(words, state, W, U)[2][:, 2]  # real scores far below 0, padding far above
+    sign = np.where(mask, -1e4, 1e4)[:, :, None]
+    cases.append((words, state, sign * step[:, None] + keys, mask, W_c, W, U))
+    return cases
+
+
+def _looks_found(states, state_alone, keys, mask, W_c, large: bool) -> dict[str, tuple]:
+    """What was done wrong -> what comes out, (h̃, weights)."""
+    b, t = states.shape[0], states.shape[1] - 1
+    told = LOOK_MISTAKES | (LARGE_MISTAKES if large else {})
+    if b != t:
+        told = {mistake: text for mistake, text in told.items() if mistake != "mask along T"}
+    found = {text: _looks(states[:, 1:], keys, mask, W_c, m) for m, text in told.items()}
+    mixed = states[:, 1:].swapaxes(0, 1).reshape(states[:, 1:].shape)
+    for text, other in (
+        ("the states before the moves look", states[:, :-1]),
+        ("every word starts from the first state; hand on the new one", state_alone),
+        ("the states (T,B,H) were reshaped; two axes must change places: np.swapaxes", mixed),
+    ):
+        found[text] = _looks(other, keys, mask, W_c)
+    return found
+
+
+def _look_causes(b: int, t: int, s: int, said: tuple) -> dict[tuple, str]:
+    return {
+        said: "attentional comes first, then the weights",
+        (b, b, s): "the mask (B,S) met scores (B,T,S): it needs an axis for T",
+        (b, s, t): "turned round",
+        (b, t + 1, s): "the first state has a row, too; T states come after it",
+    }
+
+
+def _why_weights(weights: numpy.ndarray) -> str:
+    """What rows tell that do not sum to 1."""
+    if not close(weights.sum(axis=-1), np.ones(weights.shape[:2]), ROUNDING):
+        first = weights[..., 0].sum(axis=1)  # the first key is a word in each sentence
+        if close(first, 1 + 0 * first, ROUNDING):
+            return LOOK_MISTAKES["steps"]
+    return ""
+
+
+@exercise
+def all_at_once(answer, draw):
+    """The same as the loop; the mask for every step, scores of 10,000 also in the padding."""
+    cases = _look_cases(draw)
+    for number, (words, state, keys, mask, W_c, W, U) in enumerate(cases):
+        t = words.shape[1]
         move, calls, states = _moves(words, state, W, U)
         said, weights = _looks(states[:, 1:], keys, mask, W_c)
-        found = {
-            told: _looks(states[:, 1:], keys, mask, W_c, m)
-            for m, told in LOOK_MISTAKES.items()
-            if m != "mask along T" or b == t
-        }
-        found["the states before the moves look"] = _looks(states[:, :-1], keys, mask, W_c)
         alone = np.stack([np.tanh(words[:, k] @ W + state @ U) for k in range(t)], axis=1)
-        found["every word starts from the first state; hand on the new one"] = _looks(
-            alone, keys, mask, W_c
-        )
+        large = number >= len(cases) - 2
+        found = _looks_found(states, alone, keys, mask, W_c, large)
         given = {"words": words, "state": state, "move": move, "keys": keys, "mask": mask}
         trial = Trial(answer, **given, W_c=W_c)
         got_said, got_weights = trial.outputs("attentional", "weights")
         told = "the recurrent layer takes T steps"
         trial.must(told, len(calls) == t, t, len(calls), "one `move` a word, and no more")
-        name = "the mask (B,S) met scores (B,T,S): it needs an axis for T"
-        got_weights.shape("(B,T,S)", weights.shape, {(b, b, s): name, (b, s, t): "turned round"})
-        got_said.shape("(B,T,H)", said.shape, {(b, h): "only the last step was returned"})
+        got_weights.shape("(B,T,S)", weights.shape, _look_causes(*weights.shape, said.shape))
+        got_said.shape("(B,T,H)", said.shape, _step_causes(*said.shape))
+        cause = "exp of a large score; subtract each row's largest one first"
+        cause = cause if mask.all() else LARGE_MISTAKES["after"] if large else ""
         for output, right in ((got_weights, weights), (got_said, said)):
-            cause = "exp of a large score; subtract each row's largest one first"
             finite = bool(np.isfinite(output.value).all())
             trial.must(f"{output.name} is finite", finite, right, output.value, cause)
         mistakes = {told: pair[1] for told, pair in found.items()}
         told = "the weights are those of the loop, one step after the other"
-        got_weights.equals(told, weights, mistakes, "", ROUNDING)
+        cause = _why_weights(got_weights.value)
+        got_weights.equals(told, weights, mistakes, cause, ROUNDING)
         mistakes = {told: pair[0] for told, pair in found.items()}
         told = "h̃ is that of the loop, one step after the other"
         got_said.equals(told, said, mistakes, "", ROUNDING)
@@ -789,7 +964,13 @@ def _map(weights: numpy.ndarray, n: int, m: int) -> numpy.ndarray:
 
 
 def _map_causes(n: int, m: int, T: int, S: int) -> dict[tuple, str]:
+    behind = "<eos> was taken out, but what stands behind it was counted as words"
     causes = {
+        (0, 0): "<eos> was not found: its id is an input",
+        (n, n): "there are as many rows as source words; the target has a length of its own",
+        (T - 1, S - 1): behind,
+        (m, S - 1): behind,
+        (T - 1, n): behind,
         (T, S): "nothing is cut: <eos> and padding are still there",
         (m, S): "the padding of the source is still there",
         (T, n): "the padding of the target is still there",
@@ -797,7 +978,7 @@ def _map_causes(n: int, m: int, T: int, S: int) -> dict[tuple, str]:
         (m + 1, n): "the row of <eos> is still there",
         (m, n + 1): "the column of <eos> is still there",
         (m - 1, n): "a target word is missing",
-        (m, n - 1): "a source word is missing",
+        (m, n - 1): "a source word is missing; a slice that ends at 0 leaves place 0 out",
     }
     if n != m:
         causes[n, m] = "it is turned round: rows are target words, columns source words"
@@ -806,19 +987,19 @@ def _map_causes(n: int, m: int, T: int, S: int) -> dict[tuple, str]:
 
 def _map_cases(draw: numpy.random.Generator) -> list[tuple]:
     """weights, source, target, eos, number: a small batch, then larger ones with other ids."""
-    tiny = np.zeros((2, 3, 5))
-    tiny[0, :, :2] = [[0.9, 0.1], [0.5, 0.5], [0.3, 0.7]]
-    tiny[1, :, :4] = [[0.1, 0.2, 0.6, 0.1], [0.5, 0.1, 0.2, 0.2], [0.1, 0.1, 0.1, 0.7]]
-    source = np.array([[5, 2, 0, 0, 0], [6, 5, 7, 2, 0]])
-    cases = [(tiny, source, np.array([[8, 2, 0], [7, 9, 2]]), 2, 1)]
+    tiny = np.zeros((2, 7, 5))
+    tiny[0, :, :2], tiny[1, :, :3] = [0.9, 0.1], [0.1, 0.2, 0.7]
+    tiny[1, :4, :3] = [[0.1, 0.6, 0.3], [0.5, 0.3, 0.2], [0.7, 0.2, 0.1], [0.2, 0.4, 0.4]]
+    source = np.array([[5, 2, 0, 0, 0], [6, 5, 2, 0, 0]])
+    cases = [(tiny, source, np.array([[8, 2, 0, 0, 0, 0, 0], [7, 9, 8, 4, 2, 0, 0]]), 2, 1)]
     for eos, pad in ((2, 0), (1, 3)):
         order = draw.permutation(4)
         lengths, said = np.array([5, 3, 6, 3])[order], np.array([2, 3, 5, 4])[order]
-        source, target = np.full((4, 8), pad), np.full((4, 7), pad)
+        source, target = np.full((4, 9), pad), np.full((4, 8), pad)
         for ids, sizes in ((source, lengths), (target, said)):
             for row, size in zip(ids, sizes, strict=True):
                 row[: size + 1] = [*draw.integers(4, 20, size=size), eos]
-        weights = draw.random(size=(4, 7, 8)) * (np.arange(8) <= lengths[:, None])[:, None]
+        weights = draw.random(size=(4, 8, 9)) * (np.arange(9) <= lengths[:, None])[:, None]
         weights /= weights.sum(axis=-1, keepdims=True)
         cases += [(weights, source, target, eos, number) for number in range(4)]
     return cases
@@ -843,7 +1024,9 @@ are padding": here[:m, ::-1][:, :n],
         "the rows were made to sum to 1 again; what <eos> has got is left out, not shared": (
             right / right.sum(axis=1, keepdims=True)
         ),
-        "the rows are one step late": _map(here[1:], n, m) if m < len(here) else right,
+        "the rows are one step late: row t shows the step after word t": _map(here[1:], n, m)
+        if m < len(here)
+        else right,
         "every row is the last step's: a map keeps the weights of each step": (
             np.broadcast_to(right[-1:], right.shape)
         ),
@@ -854,13 +1037,20 @@ are padding": here[:m, ::-1][:, :n],
 
 @exercise
 def heat_map_matrix(answer, draw):
+    """Cut at `<eos>`, whatever stands behind it; columns turned, rows not, nothing rescaled."""
     for weights, source, target, eos, number in _map_cases(draw):
         n, m = source[number].tolist().index(eos), target[number].tolist().index(eos)
         here = weights[number]
         given = {"weights": weights, "source": source, "target": target}
-        got = Trial(answer, **given, number=number, eos=eos).output("the map")
+        cause = "<eos> was not found: its id is an input" if eos != 2 else ""
+        got = _attempt(answer, cause, **given, number=number, eos=eos).output("the map")
         axes = f"({m} target words, {n} source words)"
-        got.shape(axes, (m, n), _map_causes(n, m, *here.shape))
+        causes = _map_causes(n, m, *here.shape)
+        for other, ids in enumerate(zip(source, target, strict=True)):
+            columns, rows = (each.tolist().index(eos) for each in ids)
+            told = f"these are the lengths of sentence {other}; asked for is number {number}"
+            causes.setdefault((rows, columns), told)
+        got.shape(axes, (m, n), causes)
         mistakes = _map_mistakes(here, n, m)
         for other, each in enumerate(weights):
             if other != number:
@@ -877,6 +1067,7 @@ def _places(query, length, W, v, mistake: str = "") -> numpy.ndarray:
     """p_t of one sentence, (T,)."""
     inner = query @ W if mistake == "no inner tanh" else np.tanh(query @ W)
     raw = inner @ v
+    raw = -raw if mistake == "sign" else raw
     share = np.tanh(raw) if mistake == "tanh place" else 0.5 + 0.5 * np.tanh(raw / 2)
     if mistake == "no sigma":
         return length * raw
@@ -884,8 +1075,10 @@ def _places(query, length, W, v, mistake: str = "") -> numpy.ndarray:
         return (length - 1) * share
     if mistake == "share":
         return share
-    place = length * share
-    return np.round(place) if mistake == "rounded" else place
+    if mistake == "step":
+        return np.arange(len(query)) + 0.0
+    rounding = {"rounded": np.round, "floor": np.floor, "ceiling": np.ceil}
+    return rounding.get(mistake, lambda place: place)(length * share)
 
 
 def _local(
@@ -904,6 +1097,8 @@ def _local(
         lengths = np.full(len(key), width)
     if mistake == "longest":
         lengths = np.full(len(key), mask.sum(axis=1).max())
+    if mistake == "all":
+        lengths = np.full(len(key), mask.sum())
     pairs = zip(query, lengths, strict=True)
     places = np.array([_places(q, n, W, v, mistake) for q, n in pairs])
     weights = np.zeros((*places.shape, width))
@@ -912,20 +1107,30 @@ def _local(
     for b, t in np.ndindex(places.shape):
         off = np.arange(width) + (mistake == "from 1") - places[b, t]
         inside = mask[b] & (abs(off) < D if mistake == "open" else abs(off) <= D)
-        if mistake == "pads":
+        if mistake in ("pads", "late mask"):
             inside = abs(off) <= D
+        if mistake == "one side":
+            inside = mask[b] & (off <= D)
+        if mistake == "rounded window":
+            inside = mask[b] & (abs(np.arange(width) - np.round(places[b, t])) <= D)
         if mistake == "half":
             inside = mask[b] & (abs(off) <= D / 2)
         scores = np.array([sum(query[b, t] * k) for k in key[b]])
+        if mistake == "scaled":
+            scores = scores / math.sqrt(query.shape[-1])
         seen = mask[b] if mistake in ("whole", "no window") else inside
-        shares = _softmax(np.where(seen, scores, -np.inf))
+        shares = _softmax(np.where(seen, scores, -1e9 if mistake == "finite" else -np.inf))
         power = abs(off) if mistake == "no square" else off**2
         bell = np.exp(-factor * power / (sigma if mistake == "width" else sigma**2))
         if mistake == "no bell":
             bell = 1 + 0 * bell
         if mistake == "normal":
             bell = bell / (sigma * math.sqrt(2 * math.pi))
-        row = shares * bell if mistake == "no window" else shares * bell * inside
+        row = shares * bell if mistake in ("no window", "finite") else shares * bell * inside
+        if mistake == "late mask":
+            row = row * mask[b]
+        if mistake == "softmax after":
+            row = _softmax(row)
         if mistake == "in scores":
             row = _softmax(np.where(inside, scores * bell, -np.inf))
         if mistake == "renormalised":
@@ -937,12 +1142,17 @@ def _local(
 PLACE_MISTAKES = {
     "padded": "p comes from the width of the batch: padding moves it. Count the real words",
     "longest": "p comes from the longest sentence of the batch; each has a length of its own",
+    "all": "p comes from all words of the batch; count each sentence's own, along axis 1",
     "rounded": "p was rounded; it is no whole number",
+    "floor": "p was cut off to a whole number; it is none",
+    "ceiling": "p was rounded up; it is no whole number",
     "no inner tanh": "the tanh around q W is missing",
     "no sigma": "σ is missing: p must lie between 0 and the length",
     "tanh place": "a tanh was taken instead of σ: it lets p be negative",
     "last place": "L − 1 instead of L",
     "share": "it is the share σ(…), not yet multiplied by the length",
+    "sign": "the sign in σ is turned round: σ(x) = 1/(1 + e^(−x))",
+    "step": "it is the number of the step, as in local-m; here the query predicts the place",
 }
 WINDOW_MISTAKES = {
     "renormalised": "the row was made to sum to 1 again; the distance of the words is to be seen",
@@ -956,10 +1166,16 @@ WINDOW_MISTAKES = {
     "normal": "the bell was divided by σ√(2π); its height is 1, it is no density",
     "whole": "the softmax ran over the whole sentence and the window cut afterwards; it runs \
 within the window",
+    "one side": "the window is open to the left: the distance |j − p| has no sign",
     "no window": "there is no window: words further away than D get 0",
+    "rounded window": "the window was laid around a rounded p; its middle is p itself",
     "open": "a word at the distance D belongs to the window: ≤, not <",
     "half": "the window reaches D to each side, not D/2",
     "pads": "padding within the window gets weight",
+    "late mask": "the mask came after the softmax: padding in the window has taken its share",
+    "softmax after": "a softmax was taken after the bell: e⁰ = 1 is a share for words outside, too",
+    "finite": "a number stands for −∞; in a row of such numbers alone all words get a share",
+    "scaled": "the scores were divided by √d: here they are dot products",
     "from 1": "places count from 0",
     "in scores": "the bell multiplies the weights, not the scores",
 }
@@ -974,32 +1190,48 @@ def _local_cases(draw: numpy.random.Generator) -> list[tuple]:
     )
     key = np.array([alone, other], dtype=float)
     cases = [
-        (query, key, np.array([3, 4]), first, np.array([-5 / 3 * math.log(5)]), 1.0),
+        (query, key, np.array([3, 4]), first, np.array([-5 / 3 * math.log(1.5)]), 1.0),
         (query, key, np.array([2, 4]), first, np.array([0.0]), 1.0),  # words at the distance D
         (query, key, np.array([3, 4]), first, np.array([9.0]), 0.5),  # nothing in the window
     ]
     for b, t, s, d, A, D in ((3, 2, 9, 4, 3, 2.0), (2, 4, 12, 3, 5, 3.0), (2, 3, 7, 3, 4, 4.0)):
         query, key, W, v = (draw.normal(size=x) for x in ((b, t, d), (b, s, d), (d, A), (A,)))
         cases.append((query, key, np.array([s - 3, s - 1, s][:b]), W, v, D))
+    cases.append((30 * query, 30 * key, *cases[-1][2:]))
     return cases
+
+
+def _place_causes(shape: tuple) -> dict[tuple, str]:
+    return {
+        shape: "places and weights changed places",
+        (*shape[:2], 1): "an axis of length 1 is left; v is (A,), and p one number a step",
+        (shape[0],): "there is one place a sentence; each query predicts its own",
+        shape[1::-1]: "turned round",
+    }
 
 
 @exercise
 def local_p(answer, draw):
+    """Places from real lengths, softmax in the window, then the bell; edges, empty windows."""
     for query, key, lengths, W, v, D in _local_cases(draw):
         mask = np.arange(key.shape[1]) < lengths[:, None]
         given = {"query": query, "key": key, "mask": mask, "W": W, "v": v, "D": D}
         places, weights = _local(**given)
         trial = Trial(answer, **given)
         got_places, got_weights = trial.outputs("places", "weights")
-        got_places.shape("(B,T)", places.shape, {weights.shape: "places and weights changed"})
+        got_places.shape("(B,T)", places.shape, _place_causes(weights.shape))
         got_weights.shape("(B,T,S)", weights.shape)
         mistakes = {told: _local(**given, mistake=m)[0] for m, told in PLACE_MISTAKES.items()}
         told = "p = L · σ(v · tanh(q W)), L the real length"
-        got_places.equals(told, places, mistakes, "", ROUNDING)
+        same = "all steps of a sentence have one place; each query predicts its own"
+        flat = close(got_places.value, got_places.value[:, :1] + 0 * places, ROUNDING)
+        cause = same if flat and places.shape[1] > 1 else ""
+        got_places.equals(told, places, mistakes, cause, ROUNDING)
         empty = ~weights.any(axis=-1)
         finite = bool(np.isfinite(got_weights.value).all())
         cause = "a window without any real word: softmax of nothing is NaN; its row is zeros"
+        if not empty.any():
+            cause = "exp of a large score; subtract each row's largest one first"
         trial.must("the weights are finite", finite, weights, got_weights.value, cause)
         every = PLACE_MISTAKES | WINDOW_MISTAKES
         mistakes = {told: _local(**given, mistake=m)[1] for m, told in every.items()}
