@@ -97,6 +97,7 @@ def _score_mistakes(s, h, W, U, v) -> Arrays:
 
 @exercise
 def additive_score(answer, draw):
+    """The network's value at each place; three sizes, no two alike; queries do not mix."""
     for given in (SCORED, _drawn(draw, 3, 4, 2, 5, 3), _drawn(draw, 4, 4, 3, 6, 2)):
         expected, mistakes = _scores(**given), _score_mistakes(**given)
         scores = Trial(answer, **given).output("scores")
@@ -156,6 +157,7 @@ def _as_read(trial: Trial) -> list[Output]:
 
 @exercise
 def read_the_map(answer, draw):
+    """Places read off a heat map, sure and possible links counted, and the error rate."""
     trial = Trial(answer)
     places, sure, possible, aer = _as_read(trial)
     causes = {(9,): "the row of <eos> says no word", (7,): "eight French words, eight places"}
@@ -273,6 +275,7 @@ def _check_padding(weights: Output, expected, mask, mistakes: Arrays) -> None:
 
 @exercise
 def look(answer, draw):
+    """Weights and context depend on the source; padding gets exactly nothing."""
     for given in (LOOKED, _looked(draw, [2, 3], 4, 2, 4), _looked(draw, [7, 4, 5], 7, 2, 3)):
         context, weights = _look(**given)
         mistakes = _weight_mistakes(**given)
@@ -407,6 +410,7 @@ def _suspect(kind: str, draw: numpy.random.Generator, n: int, m: int) -> _Suspec
 
 @exercise
 def find_the_fakes(answer, draw):
+    """A probe of one call for each suspect, which tells six kinds apart."""
     names = list(ACCUSED)
     rounds = [names[:4], names[2:]] + [list(draw.permutation(names)[:4]) for _ in range(4)]
     rounds += [["real", *draw.permutation(names[1:])[[0, 0, 1]]], list(draw.choice(names, 4))]
@@ -557,6 +561,7 @@ def _why_not_loud(weights: numpy.ndarray) -> str:
 
 @exercise
 def bahdanau_step(answer, draw):
+    """The query is the state before; look, move, speak, each with the right arguments."""
     decoder = _Decoder(draw, E=3, H=2, D=5, vocab=7, A=4)
     shapes = {"word": (3, 3), "state": (3, 2), "annotations": (3, 4, 5)}
     drawn = {name: draw.normal(size=shape) for name, shape in shapes.items()}
@@ -743,6 +748,7 @@ def _to_read(inputs, lengths, forward, backward, H) -> dict:
 
 @exercise
 def read_both_ways(answer, draw):
+    """Each direction reads real tokens only; the backward states are turned round again."""
     small = np.array([[[1.0], [2], [3]], [[4], [5], [9]]])
     large = draw.normal(size=(4, 5, 3))
     for given in (
@@ -885,6 +891,7 @@ def _sum_mistakes(dscores: numpy.ndarray, given: Arrays, right: Arrays) -> dict[
 
 @exercise
 def additive_backward(answer, draw):
+    """Gradients of all five arguments, against finite differences."""
     small = {"s": np.zeros((1, 1)), "h": np.array([[[LN2, 0.0], [0.0, 0.0]]])}
     small |= {"W": np.ones((1, 1)), "U": np.ones((2, 1)), "v": np.array([5.0])}
     axes = {"s": "(B,n)", "h": "(B,S,m)", "W": "(n,A)", "U": "(m,A)", "v": "(A,)"}
@@ -935,6 +942,7 @@ def _maxout_gradients(seen, W_t, W_o, dlogits, pairs) -> list[numpy.ndarray]:
 
 @exercise
 def maxout(answer, draw):
+    """Pairs of neighbours, not halves; the gradient goes to the larger of the two."""
     eye = {"seen": np.array([[1.0, 5, 4, 2], [3, 3, -4, -1]])}
     eye |= {"W_t": np.eye(4), "W_o": np.eye(2)}
     eye["dlogits"] = np.array([[10.0, 20], [30, 40]])
@@ -1153,6 +1161,7 @@ def _the_two_ends(answer, target_in) -> None:
 
 @exercise
 def scheduled_inputs(answer, draw):
+    """A coin for every word, not for the batch; 1 is teacher forcing, 0 the model's own words."""
     small = np.array([[1, 3, 5, 7], [1, 9, 11, 13]])
     large = 1 + 2 * draw.integers(0, 40, size=(40, 30))
     for target_in in (small, large):
