@@ -18,7 +18,7 @@ pybtex = pytest.importorskip(
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
     path
-    for pattern in ("intro.md", "appendix/*.md", "chapters/**/*.ipynb")
+    for pattern in ("intro.md", "appendix/*.md", "chapters/**/*.ipynb", "exercises/*.ipynb")
     for path in ROOT.glob(pattern)
     if ".ipynb_checkpoints" not in path.parts
 )
@@ -27,7 +27,8 @@ ENTRIES = pybtex.parse_file(str(ROOT / "references.bib"), bib_format="bibtex").e
 # standards: no literature. A link to any other place needs an entry.
 NO_LITERATURE = {
     *("creativecommons.org", "cs231n.github.io", "docs.pytorch.org", "github.com", "keras.io"),
-    *("numpy.org", "tatoeba.org", "www.manythings.org", "www.tensorflow.org", "www.unicode.org"),
+    *("nbgrader.readthedocs.io", "numpy.org", "otter-grader.readthedocs.io", "tatoeba.org"),
+    *("www.manythings.org", "www.tensorflow.org", "www.unicode.org"),
 }
 ADDRESS = re.compile(r"https?://[^\s<>\"'`\]()]+(?:\([^\s<>()]*\)[^\s<>\"'`\]()]*)*")
 
