@@ -3,60 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
-import numpy
+from attention_course.checks.core import (
+    Array,
+    Output,
+    Trial,
+    attempt,
+    close,
+    exercise,
+    named,
+    np,
+    slopes,
+    weighted_sum,
+)
+from attention_course.checks.core import softmax as _softmax  # an exercise has this name, too
 
-from attention_course.checks.core import CheckFailed, Output, Trial, close, exercise, np, slope
-
-ROUNDING = 1e-6
 ALL_LN = np.log([[1.0, 2.0, 4.0]])
 
 
-def _softmax(scores: numpy.ndarray, axis: int = -1) -> numpy.ndarray:
-    """One row after the other; a row of −∞ alone becomes zeros."""
-    moved = np.moveaxis(np.asarray(scores, dtype=float), axis, -1)
-    weights = np.zeros(moved.shape)
-    for place in np.ndindex(moved.shape[:-1]):
-        top = moved[place].max()
-        if top > -math.inf:
-            shares = [math.exp(score - top) for score in moved[place]]
-            weights[place] = [share / math.fsum(shares) for share in shares]
-    return np.moveaxis(weights, -1, axis)
-
-
-def _scores(query: numpy.ndarray, key: numpy.ndarray) -> numpy.ndarray:
+def _scores(query: Array, key: Array) -> Array:
     """q · k for each pair, (B,T,S)."""
     pairs = zip(query, key, strict=True)
     return np.array([[[np.dot(q, k) for k in keys] for q in queries] for queries, keys in pairs])
 
 
-def _named(got: numpy.ndarray, mistakes: Mapping[str, numpy.ndarray], otherwise: str = "") -> str:
-    """The mistake that gives what an answer has given."""
-    same = (name for name, wrong in mistakes.items() if close(got, wrong, ROUNDING))
-    return next(same, otherwise)
-
-
-def _finite(output: Output, expected: numpy.ndarray, cause: str) -> None:
-    finite = bool(np.isfinite(output.value).all())
-    output.trial.must(f"{output.name} is finite", finite, expected, output.value, cause)
-
-
-def _run(answer, errors: Mapping[str, str], /, **given) -> Trial:
-    """A trial; if the answer raises, `errors` says what does that: part of the text → cause."""
-    try:
-        return Trial(answer, **given)
-    except CheckFailed as failed:
-        if failed.property == "it runs":
-            told = failed.shown["got"]
-            failed.cause = next((cause for part, cause in errors.items() if part in told), "")
-        raise
-
-
 # 2.1
 
 
-def _digits(got: Output, right: numpy.ndarray, otherwise: str = "") -> str:
+def _digits(got: Output, right: Array, otherwise: str = "") -> str:
     if close(got.value, right, 5e-3):
         return "nearly right: numbers of fewer digits than float64, or a small one added"
     return otherwise
@@ -75,7 +49,7 @@ def _softmax_basics(tried) -> None:
         "powers of 2 instead of powers of e": 2.0 ** ALL_LN[0] / (2.0 ** ALL_LN[0]).sum(),
     }
     told = "ln 1, ln 2, ln 4 become 1/7, 2/7, 4/7"
-    got.equals(told, right, mistakes, _digits(got, right), ROUNDING)
+    got.equals(told, right, mistakes, _digits(got, right))
     table = np.log([[1.0, 3.0, 4.0], [2.0, 1.0, 2.0]])
     for axis in (0, 1, -1):
         other = 1 if axis == 0 else 0
@@ -89,7 +63,7 @@ def _softmax_basics(tried) -> None:
             "the sum ran over the whole array": np.exp(table) / np.exp(table).sum(),
             "the sum ran over the whole array; only the maximum did not": shares / shares.sum(),
         }
-        got.equals("it sums to 1 along `axis`", right, mistakes, tolerance=ROUNDING)
+        got.equals("it sums to 1 along `axis`", right, mistakes)
 
 
 def _softmax_far_away(tried) -> None:
@@ -98,14 +72,14 @@ def _softmax_far_away(tried) -> None:
     if np.isfinite(got.value).all():
         cause = "large numbers were cut off, and with that the differences between them"
     told, cause = "10,000 more everywhere changes nothing", _digits(got, right, cause)
-    got.equals(told, right, {}, cause, ROUNDING)
+    got.equals(told, right, cause=cause)
     got, right = tried([[-1e4, np.log(3) - 1e4]], -1)
     cause = "all exponentials became 0: the maximum started at 0, or was one of absolute values"
     told, cause = "10,000 less everywhere changes nothing", _digits(got, right, cause)
-    got.equals(told, right, {}, cause, ROUNDING)
+    got.equals(told, right, cause=cause)
     got, right = tried([[-1e4, np.log(3) - 1e4], [0, 0]], -1)
     cause = "one maximum for the whole array was subtracted: row 0 becomes 0/0. Take each row's own"
-    got.equals("a row far below the others has its weights, too", right, {}, cause, ROUNDING)
+    got.equals("a row far below the others has its weights, too", right, cause=cause)
 
 
 def _softmax_of_infinity(tried) -> None:
@@ -116,21 +90,22 @@ def _softmax_of_infinity(tried) -> None:
         cause = finite
     zeros = _softmax(np.array([[0, 0, np.log(3)], [0, 0, 0]]))
     mistakes = {"−∞ became 0 before, and 0 is a score like any other: exp(0) = 1": zeros}
-    got.equals("−∞ gets the weight 0", right, mistakes, cause, ROUNDING)
+    got.equals("−∞ gets the weight 0", right, mistakes, cause)
     exact = bool((got.value[right == 0] == 0).all())
     got.trial.must("−∞ gets exactly 0", exact, right, got.value, finite)
     got, right = tried([[-1e4, -np.inf, np.log(3) - 1e4]], -1)
     cause = "a finite number stands for −∞, and beside scores near −10,000 it is not small"
-    got.equals("−∞ gets 0 beside very low scores, too", right, {}, cause, ROUNDING)
+    got.equals("−∞ gets 0 beside very low scores, too", right, cause=cause)
 
 
 @exercise
 def softmax(answer, draw):
     """Rows sum to 1 along any axis; scores of 10,000 and of −∞ neither overflow nor leak."""
+
     def tried(x, axis):
         dropped = "a reduction without keepdims=True drops its axis, and no longer lines up with x"
         x = np.asarray(x, dtype=float)
-        got = _run(answer, {"broadcast": dropped}, x=x, axis=axis).output("the softmax")
+        got = attempt(answer, {"broadcast": dropped}, x=x, axis=axis).output("the softmax")
         got.shape("of x", x.shape)
         return got, _softmax(x, axis)
 
@@ -139,22 +114,22 @@ def softmax(answer, draw):
     _softmax_of_infinity(tried)
     for axis in range(3):
         got, right = tried(draw.normal(size=(3, 4, 5)) * 3, axis)
-        got.equals("it is right for three axes", right, tolerance=ROUNDING)
+        got.equals("it is right for three axes", right)
 
 
 # 2.2
 
 
-def _spreads(raw: numpy.ndarray, scaled: numpy.ndarray, axis: int = -1, of=-1) -> numpy.ndarray:
+def _spreads(raw: Array, scaled: Array, axis: int = -1, of=-1) -> Array:
     """The table, with a softmax along `axis` and the largest weights along `of`."""
     return np.array([[s.std(), _softmax(s, axis).max(axis=of).mean()] for s in (raw, scaled)])
 
 
-def _columns(spread, largest) -> numpy.ndarray:
+def _columns(spread, largest) -> Array:
     return np.stack([np.asarray(spread), np.asarray(largest)], axis=1)
 
 
-def _spread_mistakes(raw: numpy.ndarray, d: int, keys: int) -> dict[str, numpy.ndarray]:
+def _spread_mistakes(raw: Array, d: int, keys: int) -> dict[str, Array]:
     """One of the columns is wrong, or the order, or the scale."""
     root = math.sqrt(d)
     both = raw, raw / root
@@ -210,7 +185,7 @@ def _spread_mistakes(raw: numpy.ndarray, d: int, keys: int) -> dict[str, numpy.n
     }
 
 
-def _score_mistakes(query: numpy.ndarray, key: numpy.ndarray) -> dict[str, numpy.ndarray]:
+def _score_mistakes(query: Array, key: Array) -> dict[str, Array]:
     """The table is right, but for other scores."""
     (b, s, d), raw = key.shape, _scores(query, key)
     lengths = [np.sqrt((x**2).sum(axis=-1, keepdims=True)) for x in (query, key)]
@@ -241,17 +216,17 @@ def score_spread(answer, draw):
         got = Trial(answer, query=query, key=key).output("the table")
         got.shape("(2,2)", (2, 2))
         cause = "something was divided by a key's length, and key 0 has length 0"
-        _finite(got, _spreads(raw, raw / math.sqrt(d)), cause)
+        right = _spreads(raw, raw / math.sqrt(d))
+        got.finite(right, cause)
         told = "rows q · k and q · k / √d; columns spread and mean largest weight"
         mistakes = _spread_mistakes(raw, d, key.shape[1]) | _score_mistakes(query, key)
-        right = _spreads(raw, raw / math.sqrt(d))
-        got.equals(told, right, mistakes, tolerance=ROUNDING)
+        got.equals(told, right, mistakes)
 
 
 # 2.3
 
 
-def _sum_mistakes(weights: numpy.ndarray, states: numpy.ndarray) -> dict[str, numpy.ndarray]:
+def _sum_mistakes(weights: Array, states: Array) -> dict[str, Array]:
     weighted = weights[:, :, None] * states
     across = np.tile(weights, (1, states.shape[2])).reshape(states.shape)
     again, total = _softmax(weights), weights.sum(axis=1, keepdims=True)
@@ -272,10 +247,10 @@ weights": (across * states).sum(axis=1),
     return mistakes
 
 
-def _dweights_mistakes(weights, states, dcontext) -> dict[str, numpy.ndarray]:
+def _dweights_mistakes(weights, states, dcontext) -> dict[str, Array]:
     wide = np.broadcast_to(dcontext[:, None, :], states.shape)
     right = (wide * states).sum(axis=2)
-    context = np.array([w @ h for w, h in zip(weights, states, strict=True)])
+    context = weighted_sum(weights, states)
     average = (weights * right).sum(axis=1, keepdims=True)
     mistakes = {
         "dcontext was added up without the states": wide.sum(axis=2),
@@ -294,7 +269,7 @@ def _dweights_mistakes(weights, states, dcontext) -> dict[str, numpy.ndarray]:
     return mistakes
 
 
-def _dstates_mistakes(weights, states, dcontext) -> dict[str, numpy.ndarray]:
+def _dstates_mistakes(weights, states, dcontext) -> dict[str, Array]:
     wide, each = np.broadcast_to(dcontext[:, None, :], states.shape), weights[:, :, None]
     mistakes = {
         "every state got the whole of dcontext; its share is its weight": wide,
@@ -346,30 +321,27 @@ def weight_sum(answer, draw):
     axis = "a weight belongs to a whole state: (B,S) gets its new axis at the end, as (B,S,1)"
     for weights, states, dcontext in cases:
         b, s, h = states.shape
-        right = np.array([sum(weights[i, j] * states[i, j] for j in range(s)) for i in range(b)])
 
-        def loss(w, h, dcontext=dcontext):
-            parts = [w[b, j] * np.dot(h[b, j], dcontext[b]) for b, j in np.ndindex(w.shape)]
-            return math.fsum(parts)
+        def loss(weights, states, dcontext=dcontext):
+            return math.fsum((weighted_sum(weights, states) * dcontext).ravel())
 
-        by_weights = slope(lambda w, loss=loss, h=states: loss(w, h), weights)
-        by_states = slope(lambda h, loss=loss, w=weights: loss(w, h), states)
+        right_slopes = slopes(loss, weights=weights, states=states)
         given = {"weights": weights, "states": states, "dcontext": dcontext}
-        trial = _run(answer, {"broadcast": axis}, **given)
+        trial = attempt(answer, {"broadcast": axis}, **given)
         context, dweights, dstates = trial.outputs("context", "dweights", "dstates")
         _sum_shapes(context, dweights, dstates, b, s, h)
         mistakes = _sum_mistakes(weights, states)
-        context.equals("context = Σ weight × state", right, mistakes, tolerance=ROUNDING)
+        context.equals("context = Σ weight × state", weighted_sum(weights, states), mistakes)
         told, mistakes = "dweights says how the loss changes with a weight", _dweights_mistakes
-        dweights.equals(told, by_weights, mistakes(**given), tolerance=ROUNDING)
+        dweights.equals(told, right_slopes["weights"], mistakes(**given))
         told, mistakes = "dstates says how the loss changes with a state", _dstates_mistakes
-        dstates.equals(told, by_states, mistakes(**given), tolerance=ROUNDING)
+        dstates.equals(told, right_slopes["states"], mistakes(**given))
 
 
 # 2.4
 
 
-def _softmax_mistakes(weights: numpy.ndarray, dweights: numpy.ndarray) -> dict:
+def _softmax_mistakes(weights: Array, dweights: Array) -> dict:
     product = weights * dweights
     average = product.sum(axis=-1, keepdims=True)
     right, again = product - weights * average, _softmax(weights)
@@ -433,30 +405,30 @@ def softmax_backward(answer, draw):
         cases.append(((_softmax(scores), draw.normal(size=shape)), scores))
     for (weights, dweights), scores in cases:
 
-        def loss(changed, dweights=dweights):
-            return float((_softmax(changed) * dweights).sum())
+        def loss(scores, dweights=dweights):
+            return (_softmax(scores) * dweights).sum()
 
         two = "it is written for two axes; before the last one there may be any number"
-        trial = _run(
-            answer, {"": two} if weights.ndim > 2 else {}, weights=weights, dweights=dweights
-        )
+        errors = {"": two} if weights.ndim > 2 else {}
+        trial = attempt(answer, errors, weights=weights, dweights=dweights)
         got = trial.output("dscores")
         causes = {
             (*weights.shape, weights.shape[-1]): "this is the whole derivative of every weight by \
 every score; multiply it by dweights and add up",
         }
         got.shape("of weights", weights.shape, causes)
-        right, mistakes = slope(loss, scores), _softmax_mistakes(weights, dweights)
-        got.equals("dscores is the slope of the loss", right, mistakes, tolerance=ROUNDING)
+        right = slopes(loss, scores=scores)["scores"]
+        mistakes = _softmax_mistakes(weights, dweights)
+        got.equals("dscores is the slope of the loss", right, mistakes)
     one_hot = np.array([[0.0, 1.0, 0.0]])
     got = Trial(answer, weights=one_hot, dweights=np.array([[5.0, -1.0, 2.0]])).output("dscores")
-    got.equals("a softmax that has decided passes no gradient", one_hot * 0, tolerance=ROUNDING)
+    got.equals("a softmax that has decided passes no gradient", one_hot * 0)
 
 
 # 2.5
 
 
-def _mask_mistakes(scores: numpy.ndarray, mask: numpy.ndarray) -> dict[str, numpy.ndarray]:
+def _mask_mistakes(scores: Array, mask: Array) -> dict[str, Array]:
     mask = np.broadcast_to(mask, scores.shape)
     other = "the mask was taken the other way round; True means: may attend"
     large = ", and a large negative number stands for −∞"
@@ -474,7 +446,7 @@ def _mask_mistakes(scores: numpy.ndarray, mask: numpy.ndarray) -> dict[str, nump
     }
 
 
-def _scale_mistakes(raw: numpy.ndarray, mask: numpy.ndarray, d: int, d_v: int) -> dict:
+def _scale_mistakes(raw: Array, mask: Array, d: int, d_v: int) -> dict:
     def softly(scores, axis=-1):
         return _softmax(np.where(mask, scores, -np.inf), axis)
 
@@ -498,7 +470,7 @@ def _scale_mistakes(raw: numpy.ndarray, mask: numpy.ndarray, d: int, d_v: int) -
     return mistakes
 
 
-def _key_mistakes(query: numpy.ndarray, key: numpy.ndarray, allowed: numpy.ndarray) -> dict:
+def _key_mistakes(query: Array, key: Array, allowed: Array) -> dict:
     (b, s, d), root = key.shape, math.sqrt(query.shape[2])
 
     def softly(raw, mask=allowed):
@@ -520,7 +492,7 @@ def _key_mistakes(query: numpy.ndarray, key: numpy.ndarray, allowed: numpy.ndarr
     }
 
 
-def _nan_cause(lost: numpy.ndarray, allowed: numpy.ndarray) -> str:
+def _nan_cause(lost: Array, allowed: Array) -> str:
     """Why the rows `lost` of the weights may be NaN."""
     full = allowed.all(axis=-1)
     if lost.all():
@@ -530,21 +502,21 @@ def _nan_cause(lost: numpy.ndarray, allowed: numpy.ndarray) -> str:
     return "softmax of a row of −∞ alone, as when the mask is read the other way round"
 
 
-def _attend_weights(trial, context, weights, right, average, named, allowed) -> None:
+def _attend_weights(trial, context, weights, right, average, mistakes, allowed) -> None:
     unmasked = trial.given["mask"] is None
     lost = ~np.isfinite(weights.value).all(axis=-1)
     none = "None was taken for False; it means: may attend everywhere"
-    _finite(weights, right, none if unmasked else _nan_cause(lost, allowed))
+    weights.finite(right, none if unmasked else _nan_cause(lost, allowed))
     if unmasked:
-        named = {none: np.ones_like(right) / right.shape[2]} | named
+        mistakes = {none: np.ones_like(right) / right.shape[2]} | mistakes
     got, zero = weights.value, bool((weights.value[~allowed] == 0).all())
-    cause = _named(got, named, "a number that is not −∞ stands for the forbidden scores")
-    if close(context.value, average, ROUNDING):
+    cause = named(got, mistakes, "a number that is not −∞ stands for the forbidden scores")
+    if close(context.value, average):
         cause = "these are the weights from before the mask; the context is right"
     trial.must("a forbidden key gets exactly 0", zero, right, got, cause)
-    whole = close(got.sum(axis=-1), np.ones(got.shape[:2]), ROUNDING)
-    trial.must("each row of weights sums to 1", whole, right, got, _named(got, named))
-    weights.equals("weights = softmax(q · k / √d_k)", right, named, tolerance=ROUNDING)
+    whole = close(got.sum(axis=-1), np.ones(got.shape[:2]))
+    trial.must("each row of weights sums to 1", whole, right, got, named(got, mistakes))
+    weights.equals("weights = softmax(q · k / √d_k)", right, mistakes)
 
 
 def _attend_cases(draw) -> list:
@@ -575,8 +547,8 @@ def attend(answer, draw):
         (b, t, s), d, d_v = allowed.shape, key.shape[2], value.shape[2]
         raw = _scores(query, key)
         right = _softmax(np.where(allowed, raw / math.sqrt(d), -np.inf))
-        average = np.stack([w @ v for w, v in zip(right, value, strict=True)])
-        trial = _run(answer, errors, query=query, key=key, value=value, mask=mask)
+        average = weighted_sum(right, value)
+        trial = attempt(answer, errors, query=query, key=key, value=value, mask=mask)
         context, weights = trial.outputs("context", "weights")
         causes = dict.fromkeys([(b, t, s), (b, t, d_v)], "context and weights changed places")
         causes[b, s, t] = "it is transposed: a row for each query"
@@ -584,22 +556,22 @@ def attend(answer, draw):
         weights.shape("(B,T,S)", (b, t, s), causes)
         causes[b, t, d] = "the keys were averaged, not the values"
         context.shape("(B,T,d_v)", (b, t, d_v), causes)
-        named = _mask_mistakes(raw / math.sqrt(d), allowed) if mask is not None else {}
-        named |= _scale_mistakes(raw, allowed, d, d_v) | _key_mistakes(query, key, allowed)
-        _attend_weights(trial, context, weights, right, average, named, allowed)
-        plain = np.stack([_softmax(r) @ v for r, v in zip(raw / math.sqrt(d), value, strict=True)])
+        mistakes = _mask_mistakes(raw / math.sqrt(d), allowed) if mask is not None else {}
+        mistakes |= _scale_mistakes(raw, allowed, d, d_v) | _key_mistakes(query, key, allowed)
+        _attend_weights(trial, context, weights, right, average, mistakes, allowed)
+        plain = weighted_sum(_softmax(raw / math.sqrt(d)), value)
         mistakes = {
             "the context was made with weights that know no mask": plain,
             "the mean over the keys was taken; the weights share out the whole": average / s,
             "every sentence was given the values of the first one": right @ value[0],
         }
-        context.equals("context = Σ weight × value", average, mistakes, tolerance=ROUNDING)
+        context.equals("context = Σ weight × value", average, mistakes)
 
 
 # 2.6
 
 
-def _padding_mistakes(real: numpy.ndarray, lengths: numpy.ndarray, wrong: str) -> dict:
+def _padding_mistakes(real: Array, lengths: Array, wrong: str) -> dict:
     """`real` (B,S): True where a token is; the mistakes for a mask that is True there."""
     places = np.arange(real.shape[1])
     return {
@@ -611,7 +583,7 @@ def _padding_mistakes(real: numpy.ndarray, lengths: numpy.ndarray, wrong: str) -
     }
 
 
-def _repeated_mistakes(real: numpy.ndarray, lengths: numpy.ndarray, queries: int) -> dict:
+def _repeated_mistakes(real: Array, lengths: Array, queries: int) -> dict:
     """What goes wrong when the (B,S) mask is made (B,T,S)."""
     (rows, size), right = real.shape, np.repeat(real[:, None], queries, axis=1)
     beyond = (np.arange(queries) >= lengths[:, None])[:, :, None]
@@ -628,7 +600,7 @@ def _repeated_mistakes(real: numpy.ndarray, lengths: numpy.ndarray, queries: int
     }
 
 
-def _laid_out(mask: numpy.ndarray, shape: tuple[int, ...], ignore: bool) -> numpy.ndarray:
+def _laid_out(mask: Array, shape: tuple[int, ...], ignore: bool) -> Array:
     """(B,S) with as many axes between as `shape` has, and the other polarity if `ignore`."""
     rows, size = mask.shape
     return np.broadcast_to(mask.reshape(rows, *[1] * (len(shape) - 2), size) != ignore, shape)
@@ -693,28 +665,26 @@ def library_masks(answer, draw):
 # 2.7
 
 
-def _step_contexts(scores: numpy.ndarray, states: numpy.ndarray, average: numpy.ndarray) -> dict:
+def _step_contexts(scores: Array, states: Array, average: Array) -> dict:
     """Wrong contexts."""
-
-    def averaged(weights, states=states):
-        return np.stack([w @ h for w, h in zip(weights, states, strict=True)])
-
     root, right = math.sqrt(states.shape[2]), _softmax(scores)
     return {
-        "the scores have been divided by √H; the function did not, and need not": averaged(
-            _softmax(scores / root)
+        "the scores have been divided by √H; the function did not, and need not": weighted_sum(
+            _softmax(scores / root), states
         ),
         "every step has the last step's context": average[:, [-1] * average.shape[1]],
-        "the softmax ran over the steps, not over the states": averaged(_softmax(scores, 1)),
-        "a softmax was taken of the weights once more": averaged(_softmax(right)),
+        "the softmax ran over the steps, not over the states": weighted_sum(
+            _softmax(scores, 1), states
+        ),
+        "a softmax was taken of the weights once more": weighted_sum(_softmax(right), states),
         "the mean was taken; the weights share out the whole": average / states.shape[1],
-        "the values of the first sentence were used for all": averaged(
+        "the values of the first sentence were used for all": weighted_sum(
             right, states[[0] * len(states)]
         ),
     }
 
 
-def _step_weights(scores: numpy.ndarray, right: numpy.ndarray, got: numpy.ndarray) -> dict:
+def _step_weights(scores: Array, right: Array, got: Array) -> dict:
     """Wrong weights."""
     b, t, s = right.shape
     stacked = np.swapaxes(right, 0, 1)
@@ -747,7 +717,7 @@ def attention_over_time(answer, draw):
         (b, t, h), s = query.shape, states.shape[1]
         scores = _scores(query, states)
         right = _softmax(scores)
-        average = np.stack([w @ h for w, h in zip(right, states, strict=True)])
+        average = weighted_sum(right, states)
         trial = Trial(answer, query=query, states=states)
         context, weights = trial.outputs("context", "weights")
         causes = {
@@ -764,11 +734,11 @@ def attention_over_time(answer, draw):
         own = "every sentence was given the states of the first one"
         first = states[[0] * b]
         other = _softmax(_scores(query, first))
-        mistakes[own] = np.stack([w @ h for w, h in zip(other, first, strict=True)])
-        context.equals(told, average, mistakes, tolerance=ROUNDING)
+        mistakes[own] = weighted_sum(other, first)
+        context.equals(told, average, mistakes)
         told = "row t shows where step t looked: its weights give the context of step t"
         mistakes = _step_weights(scores, right, weights.value)
-        weights.equals(told, right, mistakes, tolerance=ROUNDING)
+        weights.equals(told, right, mistakes)
 
 
 # 2.8
@@ -890,12 +860,9 @@ def attention_backward(answer, draw):
         root = math.sqrt(query.shape[2])
 
         def loss(query, states, dcontext=dcontext, root=root):
-            weights = _softmax(_scores(query, states) / root)
-            pairs = zip(weights, states, dcontext, strict=True)
-            return float(sum(((w @ h) * dc).sum() for w, h, dc in pairs))
+            return (weighted_sum(_softmax(_scores(query, states) / root), states) * dcontext).sum()
 
-        right_query = slope(lambda q, h=states: loss(q, h), query)
-        right_states = slope(lambda h, q=query: loss(q, h), states)
+        right = slopes(loss, query=query, states=states)
         query_mistakes, states_mistakes = _backward_mistakes(query, states, dcontext)
         trial = Trial(answer, query=query, states=states, dcontext=dcontext)
         dquery, dstates = trial.outputs("dquery", "dstates")
@@ -903,9 +870,9 @@ def attention_backward(answer, draw):
         dquery.shape("(B,T,H)", query.shape, swapped)
         dstates.shape("(B,S,H)", states.shape)
         told = "dquery is the slope of the loss"
-        dquery.equals(told, right_query, query_mistakes, tolerance=ROUNDING)
+        dquery.equals(told, right["query"], query_mistakes)
         told = "dstates is the slope of the loss, through keys and values"
-        dstates.equals(told, right_states, states_mistakes, tolerance=ROUNDING)
+        dstates.equals(told, right["states"], states_mistakes)
 
 
 # 2.9
@@ -941,7 +908,7 @@ def _empty_cases(draw) -> list[tuple]:
     return [*cases, (draw.normal(size=(3, 2, 5)), padding, draw.normal(size=(3, 2, 5)), "")]
 
 
-def _empty_mistakes(scores: numpy.ndarray, allowed: numpy.ndarray, right: numpy.ndarray) -> dict:
+def _empty_mistakes(scores: Array, allowed: Array, right: Array) -> dict:
     """Wrong weights of ordinary scores, by what was done wrong."""
     some = allowed.any(axis=-1, keepdims=True)
     mistakes = {
@@ -964,7 +931,7 @@ def _empty_mistakes(scores: numpy.ndarray, allowed: numpy.ndarray, right: numpy.
     return mistakes | _mask_mistakes(scores, allowed)
 
 
-def _extreme_mistakes(scores: numpy.ndarray, allowed: numpy.ndarray) -> dict:
+def _extreme_mistakes(scores: Array, allowed: Array) -> dict:
     """Wrong weights of very large or small scores."""
     given = np.where(np.isfinite(scores), scores, 0)
     cut = np.clip(np.where(allowed, scores, 0), -50, 50)
@@ -980,24 +947,24 @@ def _extreme_mistakes(scores: numpy.ndarray, allowed: numpy.ndarray) -> dict:
     }
 
 
-def _empty_weights(weights: Output, right, named, allowed, cause) -> None:
+def _empty_weights(weights: Output, right, mistakes, allowed, cause) -> None:
     """`cause`: what usually fails here, if no other mistake has been named."""
     got, some = weights.value, allowed.any(axis=-1)
-    _finite(weights, right, cause or "0/0 in a row without keys, or −∞ minus −∞, its maximum")
+    weights.finite(right, cause or "0/0 in a row without keys, or −∞ minus −∞, its maximum")
     zero = bool((got[~allowed] == 0).all())
     told = "forbidden places get exactly 0, in a row without keys as well"
     small = "a number that is not −∞ stands for the forbidden scores"
-    weights.trial.must(told, zero, right, got, _named(got, named, small))
+    weights.trial.must(told, zero, right, got, named(got, mistakes, small))
     total = got.sum(axis=-1)
     if not cause and bool(((total[some] > 0.1) & (total[some] < 1.1)).all()):
         cause = "something was added to the denominator, and rows with keys sum to less than 1"
-    whole = close(total, some, ROUNDING)
-    weights.trial.must("rows with keys sum to 1", whole, right, got, _named(got, named, cause))
+    whole = close(total, some)
+    weights.trial.must("rows with keys sum to 1", whole, right, got, named(got, mistakes, cause))
     told, cause = "a softmax over the allowed places", _digits(weights, right)
-    weights.equals(told, right, named, cause, ROUNDING)
+    weights.equals(told, right, mistakes, cause)
 
 
-def _slope_of_softmax(weights: numpy.ndarray, dweights: numpy.ndarray) -> numpy.ndarray:
+def _slope_of_softmax(weights: Array, dweights: Array) -> Array:
     right = np.zeros(weights.shape)
     for place in np.ndindex(weights.shape):
         for i in range(weights.shape[-1]):
@@ -1007,7 +974,7 @@ def _slope_of_softmax(weights: numpy.ndarray, dweights: numpy.ndarray) -> numpy.
 
 
 def _empty_gradient(dscores: Output, right, weights, dweights, allowed) -> None:
-    _finite(dscores, right, "NaN or inf of the forward pass went on; it needs zeros already")
+    dscores.finite(right, "NaN or inf of the forward pass went on; it needs zeros already")
     mistakes = _softmax_mistakes(weights, dweights)
     count = np.maximum(allowed.sum(axis=-1, keepdims=True), 1)
     mean = (dweights * allowed).sum(axis=-1, keepdims=True) / count
@@ -1017,7 +984,7 @@ def _empty_gradient(dscores: Output, right, weights, dweights, allowed) -> None:
     mistakes["dweights was handed on; the softmax's derivative is missing"] = dweights
     mistakes |= {f"{name}; allowed places only": w * allowed for name, w in mistakes.items()}
     told = "dscores is the slope of the loss, and 0 where nothing may be attended"
-    dscores.equals(told, right, mistakes, tolerance=ROUNDING)
+    dscores.equals(told, right, mistakes)
 
 
 @exercise
@@ -1027,15 +994,17 @@ def no_empty_rows(answer, draw):
     for scores, mask, dweights, cause in _empty_cases(draw):
         allowed = np.broadcast_to(mask, scores.shape)
         right = _softmax(np.where(allowed, scores, -np.inf))
-        slopes = _slope_of_softmax(right, dweights)
-        trial = _run(answer, {"boolean index": index}, scores=scores, mask=mask, dweights=dweights)
+        gradient = _slope_of_softmax(right, dweights)
+        trial = attempt(
+            answer, {"boolean index": index}, scores=scores, mask=mask, dweights=dweights
+        )
         weights, dscores = trial.outputs("weights", "dscores")
         weights.shape("(B,T,S)", scores.shape)
         dscores.shape("(B,T,S)", scores.shape)
         if cause:
-            named = _extreme_mistakes(scores, allowed)
+            mistakes = _extreme_mistakes(scores, allowed)
         else:
-            named = {"weights and dscores have changed places": slopes}
-            named |= _empty_mistakes(scores, allowed, right)
-        _empty_weights(weights, right, named, allowed, cause)
-        _empty_gradient(dscores, slopes, right, dweights, allowed)
+            mistakes = {"weights and dscores have changed places": gradient}
+            mistakes |= _empty_mistakes(scores, allowed, right)
+        _empty_weights(weights, right, mistakes, allowed, cause)
+        _empty_gradient(dscores, gradient, right, dweights, allowed)

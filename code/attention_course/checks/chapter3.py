@@ -7,38 +7,42 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy
 
-from attention_course.checks.core import Output, Trial, close, exercise, np, slope
+from attention_course.checks.core import (
+    Array,
+    Output,
+    Trial,
+    close,
+    exercise,
+    named,
+    np,
+    part_of,
+    sigmoid,
+    slopes,
+    softmax,
+    weighted_sum,
+)
 
-Arrays = dict[str, numpy.ndarray]
+Arrays = dict[str, Array]
 LN2, LN3 = np.log(2), np.log(3)
 
 # --- Scores -------------------------------------------------------------------
 
 
 def _scores(
-    s: numpy.ndarray,
-    h: numpy.ndarray,
-    W: numpy.ndarray,
-    U: numpy.ndarray,
-    v: numpy.ndarray,
+    s: Array,
+    h: Array,
+    W: Array,
+    U: Array,
+    v: Array,
     unit: Callable = np.tanh,
     asks: Callable = lambda b, j: b,
-) -> numpy.ndarray:
+) -> Array:
     """v · tanh([s; h] [W; U]), pair by pair; `asks`: whose state is held against word j of b."""
     joined, scores = np.concatenate([W, U]), np.zeros(h.shape[:2])
     for b, j in np.ndindex(scores.shape):
         pair = np.concatenate([s[asks(b, j)], h[b, j]])
         scores[b, j] = unit(pair @ joined) @ v
     return scores
-
-
-def _softmax(scores: numpy.ndarray, axis: int = -1) -> numpy.ndarray:
-    powers = np.exp(scores - scores.max(axis=axis, keepdims=True))
-    return powers / powers.sum(axis=axis, keepdims=True)
-
-
-def _mix(weights: numpy.ndarray, values: numpy.ndarray) -> numpy.ndarray:
-    return np.stack([row @ of_row for row, of_row in zip(weights, values)])
 
 
 def _drawn(draw: numpy.random.Generator, B: int, S: int, n: int, m: int, A: int) -> Arrays:
@@ -54,10 +58,6 @@ SCORED = {
     "U": np.ones((2, 3)),
     "v": np.array([1.0, 2.0, 2.0]),
 }
-
-
-def _sigmoid(total: numpy.ndarray) -> numpy.ndarray:
-    return 1 / (1 + np.exp(-total))
 
 
 def _score_mistakes(s, h, W, U, v) -> Arrays:
@@ -77,7 +77,7 @@ def _score_mistakes(s, h, W, U, v) -> Arrays:
         "a ReLU; the units of this score are a tanh": (
             _scores(*given, lambda total: np.maximum(total, 0))
         ),
-        "a sigmoid; the units of this score are a tanh": _scores(*given, _sigmoid),
+        "a sigmoid; the units of this score are a tanh": _scores(*given, sigmoid),
         "tanh of query and of keys one by one; the sum goes into one tanh": apart,
         "tanh of the score; it belongs to each of the A units, before v": np.tanh(flat),
         "v was left out: the units were summed as they are": _scores(s, h, W, U, np.ones_like(v)),
@@ -90,7 +90,7 @@ def _score_mistakes(s, h, W, U, v) -> Arrays:
         "W s minus U h; the two are added": _scores(s, -h, W, U, v),
         "W s times U h; inside of the tanh the two are added": np.tanh(query * keys) @ v,
         "a dot product of W s and U h, another score: this one adds them": (query * keys).sum(-1),
-        "softmax is the next step; scores are asked for": _softmax(scores),
+        "softmax is the next step; scores are asked for": softmax(scores),
         "divided by √A; an additive score is not scaled": scores / len(v) ** 0.5,
     }
 
@@ -111,7 +111,7 @@ def additive_score(answer, draw):
         }
         scores.shape("(B,S)", (B, S), causes)
         told = "scores are v · tanh(W s + U h), one for each word"
-        scores.equals(told, expected, mistakes, tolerance=1e-6)
+        scores.equals(told, expected, mistakes)
 
 
 # --- Reading a map ------------------------------------------------------------
@@ -165,10 +165,10 @@ def read_the_map(answer, draw):
     wrong = np.flatnonzero(places.value != PLACES)
     if wrong.size:
         cause = "look again at row " + ", ".join(str(1 + row) for row in wrong)
-        named = [told for told, other in MISREAD.items() if close(places.value, other)]
         told = "each French word is linked to the darkest cell of its row"
         right = f"{8 - wrong.size} of 8 right"
-        trial.fail(told, "8 places, counted from 0", right, named[0] if named else cause)
+        cause = named(places.value, MISREAD, cause)
+        trial.fail(told, "8 places, counted from 0", right, cause)
     all_sure = {
         "one too many: a dashed outline is not sure, and a dark cell without outline no hit": 6,
         "a share; how many is asked for": 5 / 7,
@@ -188,21 +188,21 @@ def read_the_map(answer, draw):
 # --- A bug, and four suspects -------------------------------------------------
 
 
-def _look(state, annotations, mask, W, U, v) -> tuple[numpy.ndarray, numpy.ndarray]:
+def _look(state, annotations, mask, W, U, v) -> tuple[Array, Array]:
     scores = _scores(state, annotations, W, U, v)
-    weights = _softmax(np.where(mask, scores, -np.inf))
-    return _mix(weights, annotations), weights
+    weights = softmax(np.where(mask, scores, -np.inf))
+    return weighted_sum(weights, annotations), weights
 
 
-def _mask_mistakes(scores: numpy.ndarray, mask: numpy.ndarray) -> Arrays:
+def _mask_mistakes(scores: Array, mask: Array) -> Arrays:
     """Of the weights made from these scores."""
     over = "softmax over the sentences of the batch; it goes over the words of one"
     by_batch = np.exp(scores) * mask
     best = np.where(mask, scores, -np.inf).argmax(axis=1)
     return {
         over: by_batch / np.maximum(by_batch.sum(axis=0), 1e-300),
-        over + " sentence": _softmax(np.where(mask, scores, -1e9), axis=0),
-        over + ", and no mask": _softmax(scores, axis=0),
+        over + " sentence": softmax(np.where(mask, scores, -1e9), axis=0),
+        over + ", and no mask": softmax(scores, axis=0),
         "those are the scores; their softmax is asked for": np.where(mask, scores, 0),
         "those are the scores, masked; their softmax is asked for": (
             np.where(mask, scores, -np.inf)
@@ -211,11 +211,11 @@ def _mask_mistakes(scores: numpy.ndarray, mask: numpy.ndarray) -> Arrays:
             np.eye(mask.shape[1])[best]
         ),
         "the mask was laid on the weights, after the softmax; they no longer sum to 1": (
-            _softmax(scores) * mask
+            softmax(scores) * mask
         ),
-        "the mask is not used: padding has weight": _softmax(scores),
-        "scores of padding were set to 0, not to −∞": _softmax(scores * mask),
-        "the mask was read the wrong way; True is a real word": _softmax(
+        "the mask is not used: padding has weight": softmax(scores),
+        "scores of padding were set to 0, not to −∞": softmax(scores * mask),
+        "the mask was read the wrong way; True is a real word": softmax(
             np.where(mask, -1e9, scores)
         ),
     }
@@ -240,7 +240,7 @@ def _weight_mistakes(state, annotations, mask, W, U, v) -> Arrays:
         query, rows = np.tensordot(state, W, 1)[:, None], U[:S]
         told = "rows of U are still in the keys; a key is a projected annotation and nothing else"
         scores[told] = np.tanh(query + np.tensordot(annotations, U, 1) + rows) @ v
-    weights = {told: _softmax(np.where(mask, made, -np.inf)) for told, made in scores.items()}
+    weights = {told: softmax(np.where(mask, made, -np.inf)) for told, made in scores.items()}
     return _mask_mistakes(_scores(*given), mask) | weights
 
 
@@ -268,9 +268,9 @@ def _check_padding(weights: Output, expected, mask, mistakes: Arrays) -> None:
     cause = "a mask that is not used, or not before the softmax"
     if np.isnan(weights.value).any():
         cause = "NaN from a row of −∞ alone: the mask was read the wrong way; True is a real word"
-    named = [told for told, wrong in mistakes.items() if close(weights.value, wrong, 1e-6)]
-    told, none = "padding has the weight 0", bool((np.abs(weights.value[~mask]) <= 1e-6).all())
-    weights.trial.must(told, none, expected, weights.value, (named or [cause])[0])
+    cause = named(weights.value, mistakes, cause)
+    told, none = "padding has the weight 0", (np.abs(weights.value[~mask]) <= 1e-6).all()
+    weights.trial.must(told, none, expected, weights.value, cause)
 
 
 @exercise
@@ -287,15 +287,15 @@ def look(answer, draw):
         got_weights.shape("(B,S)", (B, S), sizes)
         projected = {(B, len(given["v"])): "the sum was taken over something with A numbers"}
         got_context.shape("(B,2H)", (B, m), projected)
-        if m == S and close(got_context.value, weights, 1e-6):
+        if m == S and close(got_context.value, weights):
             trial.fail("it returns context, weights", context, got_context.value, order)
         _check_padding(got_weights, weights, given["mask"], mistakes)
         _check_that_it_looks(answer, given, got_context, got_weights, draw)
         told = "weights are the softmax of v · tanh(W s + U h) over the real words"
-        got_weights.equals(told, weights, mistakes, tolerance=1e-6)
+        got_weights.equals(told, weights, mistakes)
         told = "the context is the weighted sum of the annotations"
         cause = "other weights than those returned, or something else than the annotations"
-        got_context.equals(told, context, _context_mistakes(**given), cause, 1e-6)
+        got_context.equals(told, context, _context_mistakes(**given), cause)
 
 
 def _check_that_it_looks(answer, given, got_context, got_weights, draw) -> None:
@@ -304,7 +304,7 @@ def _check_that_it_looks(answer, given, got_context, got_weights, draw) -> None:
     other = given | {"annotations": draw.normal(size=shape)}
     moved = [each.value for each in Trial(answer, **other).outputs("context", "weights")]
     key = "a key that is not made from the annotations"
-    if close(got_weights.value, mask / mask.sum(axis=1, keepdims=True), 1e-6):
+    if close(got_weights.value, mask / mask.sum(axis=1, keepdims=True)):
         key = "one key for all words of a sentence: each word has a key of its own"
     for output, after, cause in (
         (got_weights, moved[1], key),
@@ -328,7 +328,7 @@ def _context_mistakes(state, annotations, mask, W, U, v) -> Arrays:
         told = "weights laid on W s: one vector, whatever the source says"
         mistakes[told] = np.tensordot(state, W, 1)
         keys = "weights laid on the projected keys U h; the values are the h themselves"
-        mistakes[keys] = _mix(weights, np.tensordot(annotations, U, 1))
+        mistakes[keys] = weighted_sum(weights, np.tensordot(annotations, U, 1))
     return mistakes
 
 
@@ -403,7 +403,7 @@ def _suspect(kind: str, draw: numpy.random.Generator, n: int, m: int) -> _Suspec
         weights = powers / np.where(total == 0, 1, total)
         from_state = np.stack([row @ W for row in query])[:, None] + 0 * annotations
         values = from_state if kind == "context from the decoder" else annotations
-        return _mix(weights, values), weights
+        return weighted_sum(weights, values), weights
 
     return _Suspect(attend)
 
@@ -424,7 +424,7 @@ def find_the_fakes(answer, draw):
         cause = "a verdict without a question, or an error of a second question that was caught"
         trial.must(told, calls == [1] * 4, [1] * 4, calls, cause)
         said = trial.result
-        right = isinstance(said, (list, tuple, numpy.ndarray)) and len(said) == 4
+        right = isinstance(said, (list, tuple, Array)) and len(said) == 4
         trial.must("it returns four verdicts", right, "a list of 4", said)
         said = [str(each) for each in said]
         unknown = [each for each in said if each not in ACCUSED]
@@ -439,7 +439,7 @@ def find_the_fakes(answer, draw):
 # --- One step of the decoder --------------------------------------------------
 
 
-def _wide(name: str, parts: str, rows: numpy.ndarray, size: int) -> numpy.ndarray:
+def _wide(name: str, parts: str, rows: Array, size: int) -> Array:
     """The rows that a function is given, if they are as wide as they should be."""
     rows = np.asarray(rows)
     if rows.ndim != 2 or rows.shape[1] != size:
@@ -467,12 +467,12 @@ class _Decoder:
         return _wide("readout", "[new_state; context; word]", seen, len(self.says)) @ self.says
 
 
-def _stepped(given: dict, context=None, query=None) -> list[numpy.ndarray]:
+def _stepped(given: dict, context=None, query=None) -> list[Array]:
     """logits, new state and weights, by default the right ones."""
     word, state, h, mask, score, cell, readout = given.values()
     scores = score(state if query is None else query, h)
-    weights = _softmax(np.where(mask, scores, -np.inf))
-    context = _mix(weights, h) if context is None else context
+    weights = softmax(np.where(mask, scores, -np.inf))
+    context = weighted_sum(weights, h) if context is None else context
     new = cell(np.concatenate([word, context], axis=1), state)
     return [readout(np.concatenate([new, context, word], axis=1)), new, weights]
 
@@ -511,7 +511,7 @@ def _step_mistakes(given: dict) -> list[Arrays]:
         "the new state asked; it needs the context, so the query is the state before": luong[2],
         "the new state asked, made without a context": _stepped(given, query=spread[1])[2],
     }
-    context, new = _mix(right[2], h), right[1]
+    context, new = weighted_sum(right[2], h), right[1]
     fed = np.concatenate([word, context], axis=1)
     states = {
         "the cell reads [context; word]; it is [word; context]": cell(
@@ -521,7 +521,7 @@ def _step_mistakes(given: dict) -> list[Arrays]:
         "the state did not go through the cell": state,
         "the context is the plain mean": _stepped(given, context=h.mean(axis=1))[1],
         "the context is that of weights without a mask": _stepped(
-            given, context=_mix(_softmax(scores), h)
+            given, context=weighted_sum(softmax(scores), h)
         )[1],
         "the cell was asked with a state of zeros": cell(fed, np.zeros_like(new)),
         "the cell was asked twice; one step is one call": cell(fed, new),
@@ -529,9 +529,9 @@ def _step_mistakes(given: dict) -> list[Arrays]:
     }
     logits = {
         "the readout got the context of the *new* state": given["readout"](
-            np.concatenate([new, _mix(luong[2], h), word], axis=1)
+            np.concatenate([new, weighted_sum(luong[2], h), word], axis=1)
         ),
-        "softmax of the logits; logits are asked for": _softmax(right[0]),
+        "softmax of the logits; logits are asked for": softmax(right[0]),
     }
     parts = {"new_state": new, "context": context, "word": word, "state": state}
     for order in itertools.permutations(parts, 3):
@@ -547,7 +547,7 @@ def loud(query, annotations):  # its name stands in messages
     return np.array([[1000.0, 0, 0, 0], [0, 50.0, 0, 0], [0, 900.0, 1000.0, 2000.0]])
 
 
-def _why_not_loud(weights: numpy.ndarray) -> str:
+def _why_not_loud(weights: Array) -> str:
     spoilt = tuple(np.isnan(weights).any(axis=1).tolist())
     one = "one score for the whole batch was subtracted; take the largest of each row"
     return {
@@ -575,18 +575,18 @@ def bahdanau_step(answer, draw):
         sizes = {(len(new), given["annotations"].shape[2]): "that is the context"}
         got_weights.shape("(B,S)", weights.shape, sizes)
         told = "weights are the softmax of the scores of the state *before* the step, masked"
-        got_weights.equals(told, weights, wrong_weights, tolerance=1e-6)
+        got_weights.equals(told, weights, wrong_weights)
         order = "those are the logits; the order is logits, new_state, weights"
         got_new.shape("(B,H)", new.shape, {logits.shape: order})
         told = "the new state is cell([word; context], state)"
-        got_new.equals(told, new, wrong_states, tolerance=1e-6)
+        got_new.equals(told, new, wrong_states)
         told = "logits are readout([new_state; context; word])"
-        got_logits.equals(told, logits, wrong_logits, tolerance=1e-6)
+        got_logits.equals(told, logits, wrong_logits)
 
     other = drawn | {"word": drawn["word"] + 1}
     trial = Trial(answer, **other)
     told = "another word leaves the weights of this step as they are"
-    trial.outputs("logits", "new_state", "weights")[2].equals(told, weights, tolerance=1e-6)
+    trial.outputs("logits", "new_state", "weights")[2].equals(told, weights)
 
     picked = drawn["annotations"][np.arange(3), np.arange(3)]
     trial = Trial(answer, **drawn | {"score": loud})
@@ -595,7 +595,7 @@ def bahdanau_step(answer, draw):
     told = "a score that is far larger than the row's others picks that one annotation"
     for place in (2, 1, 0):
         cause = _why_not_loud(got[2].value)
-        got[place].equals(told, expected[place], cause=cause, tolerance=1e-6)
+        got[place].equals(told, expected[place], cause=cause)
 
 
 # --- Reading both ways --------------------------------------------------------
@@ -619,7 +619,7 @@ def _net(draw: numpy.random.Generator, D: int, H: int) -> Callable:
     return step
 
 
-def _walk(step, row, places, H, out, state=None) -> numpy.ndarray:
+def _walk(step, row, places, H, out, state=None) -> Array:
     """Read the tokens of one row at these places; put each state into `out`, return the last."""
     state = np.zeros((1, H)) if state is None else state[None]
     for place in places:
@@ -689,11 +689,10 @@ def _reading_mistakes(given: dict) -> tuple[Arrays, Arrays]:
         ("each sentence begins with zeros, not with the end of the one before", _from_above),
     ):
         both[told] = _both(**given, start=start)
-    wrong_states = {told: pair[0] * real for told, pair in both.items()}
-    wrong_ends = {told: pair[1] for told, pair in both.items()}
+    wrong_states = {told: states * real for told, states in part_of(both, 0).items()}
     return (
         wrong_states | _misplaced(right, all_read, n, H, pads_read),
-        wrong_ends | _no_ends(right, ends, all_ends, n, H),
+        part_of(both, 1) | _no_ends(right, ends, all_ends, n, H),
     )
 
 
@@ -763,38 +762,27 @@ def read_both_ways(answer, draw):
         got.shape("(B,S,2H)", (B, S, width), {(B, S, width // 2): "halves are joined, not added"})
         real = (np.arange(S) < given["lengths"][:, None])[:, :, None]
         told = "annotations at padding are 0"
-        if close(got.value * real, annotations, 1e-6):
+        if close(got.value * real, annotations):
             got.equals(told, annotations, cause="states of padding that were not taken out")
         told = "an annotation: the first net up to the token, and the second back to it"
-        got.equals(told, annotations, wrong_states, tolerance=1e-6)
+        got.equals(told, annotations, wrong_states)
         got_ends.shape("(B,2H)", (B, width), {(B, width // 2): "both ends are asked for"})
         told = "ends hold the last state of each net, which has read all real tokens"
-        got_ends.equals(told, ends, wrong_ends, tolerance=1e-6)
+        got_ends.equals(told, ends, wrong_ends)
 
 
 # --- Gradients ----------------------------------------------------------------
 
 
-def _additive_slopes(dscores: numpy.ndarray, given: Arrays) -> Arrays:
-    """Of the sum of dscores · scores, by moving one number at a time."""
-
-    def loss(name: str) -> Callable:
-        return lambda moved: float((dscores * _scores(**given | {name: moved})).sum())
-
-    return {name: slope(loss(name), array) for name, array in given.items()}
-
-
-def _slope(total: numpy.ndarray) -> numpy.ndarray:
+def _slope(total: Array) -> Array:
     return 1 - np.tanh(total) ** 2
 
 
 def _additive_gradients(
-    dscores: numpy.ndarray,
-    given: Arrays,
-    bend: Callable = _slope,
-    asks: Callable = lambda b, j: b,
+    dscores: Array, given: Arrays, bend: Callable = _slope, asks: Callable = lambda b, j: b
 ) -> Arrays:
-    """The same, pair by pair, with another slope of the tanh, or with another's state."""
+    """Gradients of the sum of dscores · scores, pair by pair; with another slope of the tanh, or
+    with another's state, where a mistake is meant."""
     s, h, W, U, v = given.values()
     gradients = {name: np.zeros_like(array) for name, array in given.items()}
     for b, j in np.ndindex(dscores.shape):
@@ -819,13 +807,13 @@ SLOPES = {
 }
 
 
-def _additive_mistakes(dscores: numpy.ndarray, given: Arrays) -> dict[str, Arrays]:
+def _additive_mistakes(dscores: Array, given: Arrays) -> dict[str, Arrays]:
     (B, S), right = dscores.shape, _additive_gradients(dscores, given)
     found = {name: _additive_gradients(dscores, given, bend) for name, bend in SLOPES.items()}
     found["v is missing on the way back"] = right | _additive_gradients(
         dscores, given, lambda total: _slope(total) / given["v"]
     )
-    p = _softmax(_scores(**given))
+    p = softmax(_scores(**given))
     behind = p * (dscores - (p * dscores).sum(axis=1, keepdims=True))
     for told, other in (
         ("dscores is left out; it comes into every gradient", np.ones_like(dscores)),
@@ -847,7 +835,7 @@ def _additive_mistakes(dscores: numpy.ndarray, given: Arrays) -> dict[str, Array
     return found | _kept_mistakes(dscores, given, right) | _sum_mistakes(dscores, given, right)
 
 
-def _kept_mistakes(dscores: numpy.ndarray, given: Arrays, right: Arrays) -> dict[str, Arrays]:
+def _kept_mistakes(dscores: Array, given: Arrays, right: Arrays) -> dict[str, Arrays]:
     """Shares that were not added up."""
     B, S = dscores.shape
     row, column, found = np.arange(B)[:, None], np.arange(S), {}
@@ -861,7 +849,7 @@ def _kept_mistakes(dscores: numpy.ndarray, given: Arrays, right: Arrays) -> dict
     return found
 
 
-def _sum_mistakes(dscores: numpy.ndarray, given: Arrays, right: Arrays) -> dict[str, Arrays]:
+def _sum_mistakes(dscores: Array, given: Arrays, right: Arrays) -> dict[str, Arrays]:
     """Sums where none belongs, and products of the wrong two."""
     s, h, W, U, v = given.values()
     totals = np.tensordot(s, W, 1)[:, None] + np.tensordot(h, U, 1)
@@ -900,7 +888,11 @@ def additive_backward(answer, draw):
         (draw.normal(size=(3, 3)), _drawn(draw, 3, 3, 2, 5, 4)),
         (draw.normal(size=(3, 4)), _drawn(draw, 3, 4, 2, 5, 3)),
     ):
-        expected, wrong = _additive_slopes(dscores, given), _additive_mistakes(dscores, given)
+
+        def loss(dscores=dscores, **moved):
+            return (dscores * _scores(**moved)).sum()
+
+        expected, wrong = slopes(loss, **given), _additive_mistakes(dscores, given)
         trial = Trial(answer, dscores=dscores, **given)
         outputs = trial.outputs("ds", "dh", "dW", "dU", "dv")
         B, S, _ = given["h"].shape
@@ -917,20 +909,19 @@ def additive_backward(answer, draw):
             output.shape(axes[name], value.shape, causes)
         ordered = [outputs[place] for place in (4, 1, 0, 3, 2)]
         for output, name in zip(ordered, ("v", "h", "s", "U", "W")):
-            mistakes = {told: gradients[name] for told, gradients in wrong.items()}
             told = f"{output.name} is how the loss changes with {name}"
-            output.equals(told, expected[name], mistakes, tolerance=1e-6)
+            output.equals(told, expected[name], part_of(wrong, name))
 
 
 # --- Maxout -------------------------------------------------------------------
 
 
-def _maxed(seen, W_t, W_o, pairs) -> numpy.ndarray:
+def _maxed(seen, W_t, W_o, pairs) -> Array:
     """Logits for these pairs of units."""
     return np.array([[row[list(pair)].max() for pair in pairs] for row in seen @ W_t]) @ W_o
 
 
-def _maxout_gradients(seen, W_t, W_o, dlogits, pairs) -> list[numpy.ndarray]:
+def _maxout_gradients(seen, W_t, W_o, dlogits, pairs) -> list[Array]:
     units, dbest = seen @ W_t, dlogits @ W_o.T
     dunits, best = np.zeros_like(units), np.zeros_like(dbest)
     for b, j in np.ndindex(dbest.shape):
@@ -964,7 +955,7 @@ def maxout(answer, draw):
                 causes[len(value), l] = "those are the maxima t; logits are t @ W_o"
             output.shape(name, value.shape, causes)
         told = "logits are the larger of units 1 and 2, of 3 and 4, …, times W_o"
-        outputs[0].equals(told, expected[0], _maxout_mistakes(**forward), tolerance=1e-6)
+        outputs[0].equals(told, expected[0], _maxout_mistakes(**forward))
         _check_maxout_gradients(outputs, expected, given, pairs)
 
 
@@ -994,11 +985,11 @@ def _maxout_mistakes(seen, W_t, W_o) -> Arrays:
         "a reshape to (2,B,l) tears rows apart; neighbours share a row in (B,l,2)": (
             units.reshape(2, len(seen), l).max(axis=0) @ W_o
         ),
-        "softmax of the logits; logits are asked for": _softmax(best @ W_o),
+        "softmax of the logits; logits are asked for": softmax(best @ W_o),
     }
 
 
-def _shares(p: numpy.ndarray) -> Arrays:
+def _shares(p: Array) -> Arrays:
     """How a pair's gradient can be given to its two units; p (B,l,2) are the units."""
     top = p == p.max(axis=2, keepdims=True)
     first = np.stack([p[..., 0] >= p[..., 1], p[..., 0] < p[..., 1]], axis=2)
@@ -1044,8 +1035,7 @@ def _check_maxout_gradients(outputs, expected, given, pairs) -> None:
         (1, "dseen: the gradient goes back through the larger unit of each pair"),
         (2, "dW_t: only the larger unit of each pair has a gradient"),
     ):
-        mistakes = {cause: each[place - 1] for cause, each in wrong.items()}
-        outputs[place].equals(told, expected[place], mistakes, tolerance=1e-6)
+        outputs[place].equals(told, expected[place], part_of(wrong, place - 1))
 
 
 # --- Scheduled sampling -------------------------------------------------------
@@ -1071,21 +1061,6 @@ def says(words, state):  # its name stands in messages
     return 100 + 2 * ((3 * words + state) % 400), (5 * state + words) % 400
 
 
-class _Schedule:
-    """ε for each update; remembers for which it was asked."""
-
-    def __init__(self, chances: dict[int, float], otherwise: float):
-        self.chances, self.otherwise, self.asked = chances, otherwise, set()
-        self.__name__ = "schedule"
-
-    def __call__(self, update):
-        self.asked.add(int(update))
-        return self.chances.get(int(update), self.otherwise)
-
-    def __deepcopy__(self, memo: dict) -> _Schedule:
-        return self
-
-
 UNFED = "own words came from a decoder that had read the truth; feed it what it reads"
 MISLED = {
     UNFED: "truth",
@@ -1099,7 +1074,7 @@ MISLED = {
 }
 
 
-def _path(target_in, state, true, mistake="") -> numpy.ndarray:
+def _path(target_in, state, true, mistake="") -> Array:
     """What the decoder reads when the coins fell as in `true` (B,T)."""
     read = np.array(target_in)
     if mistake == "ahead":
@@ -1169,16 +1144,21 @@ def scheduled_inputs(answer, draw):
 
     told = "each word is the true one or the decoder's own, said after what it has *read*"
     for target_in, update in ((large, 30), (large, 1), (large[:1], 2), (large[1:2], 2)):
-        truth = _Schedule({30: 0.3, 1: 0.9}, 0.5)
-        trial, read = _reads(answer, target_in, truth, update, int(draw.integers(1000)))
+        asked = set()
+
+        def schedule(update, asked=asked):
+            asked.add(int(update))
+            return {30: 0.3, 1: 0.9}.get(int(update), 0.5)
+
+        trial, read = _reads(answer, target_in, schedule, update, int(draw.integers(1000)))
         cause = "another number than the update that is given, like the place"
-        asked, only = sorted(truth.asked), [update]
-        trial.must("the schedule is asked for this update", asked == only, only, asked, cause)
+        told_of, only = sorted(asked), [update]
+        trial.must("the schedule is asked for this update", told_of == only, only, told_of, cause)
         true = read.value == target_in
         path = _path(target_in, np.arange(len(target_in)), true)
         read.equals(told, path, _misled(target_in, true), cause="a word that is neither")
         if len(target_in) > 1:
-            _check_coins(trial, true[:, 1:], truth(update))
+            _check_coins(trial, true[:, 1:], schedule(update))
 
     def reads(rng):
         return _reads(answer, large, lambda update: 0.5, rng=rng)[1].value
@@ -1195,7 +1175,7 @@ def scheduled_inputs(answer, draw):
     trial.must(told, not close(first, other), "other words", "the same words", "rng is not used")
 
 
-def _check_coins(trial: Trial, true: numpy.ndarray, chance: float) -> None:
+def _check_coins(trial: Trial, true: Array, chance: float) -> None:
     """One coin a token, with this chance of the truth."""
     rows, columns = (true != true[:, :1]).any(), (true != true[:1]).any()
     back = (true[:, 1:] & ~true[:, :-1]).any()

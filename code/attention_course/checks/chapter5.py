@@ -9,24 +9,18 @@ from typing import Any
 import numpy
 
 from attention_course.checks.core import (
-    CheckFailed,
+    Array,
+    Mistakes,
     Output,
     Trial,
     close,
     exercise,
+    must_refuse,
+    named,
     np,
-    shown,
-    slope,
+    slopes,
+    softmax,
 )
-
-Array = numpy.ndarray
-Mistakes = Iterable[tuple[str, Any]]
-
-
-def _named(value: Any, mistakes: Mistakes, otherwise: str = "") -> str:
-    """The mistake that gives this value."""
-    found = (mistake for mistake, wrong in mistakes if close(value, wrong, 1e-6))
-    return next(found, otherwise)
 
 
 def _side_by_side(arrays: Iterable[Array]) -> Array:
@@ -36,29 +30,6 @@ def _side_by_side(arrays: Iterable[Array]) -> Array:
 def _in_both(wrong: list[list[tuple[str, Array]]]) -> Mistakes:
     """The same mistakes in several cases: what all of them together give."""
     return [(each[0][0], _side_by_side(a for _, a in each)) for each in zip(*wrong, strict=True)]
-
-
-def _must_refuse(answer: Callable, property: str, told: str, cause: str, **given: Any) -> None:
-    """Demand a ValueError whose message contains `told`."""
-    expected = f"a ValueError that says {told}"
-    try:
-        came = answer(*given.values())
-        got = shown(came)
-        if isinstance(came, Exception):
-            cause = "the error is returned; it must be raised"
-    except ValueError as error:
-        if told in str(error):
-            return
-        got, cause = f"ValueError: {error}", "the message does not say what came"
-    except NotImplementedError:
-        Trial(answer, **given)  # which says that this is a stub
-        raise
-    except Exception as error:
-        got = f"{type(error).__name__}: {error}"
-        if not isinstance(error, ArithmeticError):  # that is: nothing was refused
-            cause = "an error of another kind: `raise ValueError(…)`"
-    inputs = "\n".join(f"{name} = {shown(value)}" for name, value in given.items())
-    raise CheckFailed(property, cause, given=inputs, expected=expected, got=got)
 
 
 class _Brief(Trial):
@@ -121,7 +92,7 @@ def causal_mask(answer, draw):
         mask.trial.must("the mask is boolean", kind == "bool", "bool", kind, cause)
         masks.append(mask)
     wrong = _in_both([list(_wrong_masks(new, past)) for new, past in sizes])
-    cause = _named(_side_by_side(mask.value for mask in masks), wrong)
+    cause = named(_side_by_side(mask.value for mask in masks), wrong)
     for mask, (new, past) in zip(masks, sizes, strict=True):
         expected = np.tri(new, past + new, past, dtype=bool)
         mask.equals(
@@ -174,7 +145,7 @@ def noam(answer, draw):
     for rate in rates:
         rate.shape("one number", ())
     wrong = ((told, [rate(*case) for case in cases]) for told, rate in NOAM.items())
-    cause = _named([rate.value for rate in rates], wrong)
+    cause = named([rate.value for rate in rates], wrong)
     property = "up in a straight line to step `warmup`, then down with 1/√step"
     for case, rate in zip(cases, rates, strict=True):
         rate.equals(property, _rate(*case), cause=cause, tolerance=1e-7)
@@ -183,7 +154,7 @@ def noam(answer, draw):
         (-3, "only step 0 is refused"),
     ):
         property = "a step below 1 is refused"
-        _must_refuse(answer, property, str(step), cause, step=step, size=16, warmup=10)
+        must_refuse(answer, property, str(step), cause, step=step, size=16, warmup=10)
 
 
 # --- Positions ------------------------------------------------------------------
@@ -275,35 +246,34 @@ def positional_encoding(answer, draw):
         table.shape("(T,D)", (length, size), causes)
         tables.append(table)
     mistakes = _in_both([list(_wrong_positions(*case)) for case in cases])
-    cause = _named(_side_by_side(table.value for table in tables), mistakes)
+    cause = named(_side_by_side(table.value for table in tables), mistakes)
     for (length, size), table in zip(cases, tables, strict=True):
         trial, got = table.trial, table.value
         first = np.arange(size) % 2
         property = "at place 0 every sine is 0 and every cosine 1"
-        trial.must(property, close(got[0], first, 1e-6), first, got[0], cause)
+        trial.must(property, close(got[0], first), first, got[0], cause)
         pairs = got[:, 0::2] ** 2 + got[:, 1::2] ** 2
         property = "columns 2i and 2i + 1 are the sine and the cosine of one angle: sin² + cos² = 1"
-        trial.must(property, close(pairs, np.ones_like(pairs), 1e-6), "1", pairs, cause)
+        trial.must(property, close(pairs, np.ones_like(pairs)), "1", pairs, cause)
         hands = got[:, 1::2] + 1j * got[:, 0::2]
         turns = np.angle(hands[1:] / hands[:-1])
         property = "from each place to the next, a pair turns by the same angle"
-        even = close(np.exp(1j * turns), np.exp(1j * turns[:1]) + 0 * turns, 1e-6)
+        even = close(np.exp(1j * turns), np.exp(1j * turns[:1]) + 0 * turns)
         told = cause or "a frequency that depends on the place; a pair has one, a place has none"
         trial.must(property, even, "one angle a pair", turns, told)
         property = "pair i turns by 10000^(−2i/D) at each place"
-        table.equals(property, _positions(length, size), cause=cause, tolerance=1e-6)
+        table.equals(property, _positions(length, size), cause=cause)
     for size in (5, 1):
         cause = "the last sine has no cosine, and nothing says so"
         property = "an odd number of columns is refused"
-        _must_refuse(answer, property, str(size), cause, length=3, size=size)
+        must_refuse(answer, property, str(size), cause, length=3, size=size)
 
 
 # --- Find the bug ---------------------------------------------------------------
 
 
 def _averages(scores: Array, value: Array) -> tuple[Array, Array]:
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    weights = powers / powers.sum(axis=-1, keepdims=True)
+    weights = softmax(scores)
     return weights @ value, weights
 
 
@@ -311,9 +281,7 @@ def _looks(scores: Array, value: Array, past: int = 0) -> tuple[Array, Array]:
     """Row t by row t, over the first `t + 1 + past` words."""
     weights = np.zeros_like(scores)
     for b, t in np.ndindex(scores.shape[:2]):
-        seen = scores[b, t, : t + 1 + past]
-        powers = np.exp(seen - seen.max())
-        weights[b, t, : t + 1 + past] = powers / powers.sum()
+        weights[b, t, : t + 1 + past] = softmax(scores[b, t, : t + 1 + past])
     return weights @ value, weights
 
 
@@ -382,9 +350,9 @@ def _why_no_number(weights: Array, otherwise: str) -> str:
 @exercise
 def look_back(answer, draw):
     """No word reaches one before it, in weights and in contexts; rows sum to 1."""
+
     def call(x):
-        with np.errstate(all="ignore"):
-            trial = Trial(answer, x=x, w_q=w_q, w_k=w_k, w_v=w_v)
+        trial = Trial(answer, x=x, w_q=w_q, w_k=w_k, w_v=w_v)
         return trial, *trial.outputs("context", "weights")
 
     def scored(x):
@@ -407,18 +375,18 @@ def look_back(answer, draw):
         context.shape("(B,T,d_v)", (batch, words, w_v.shape[1]), causes)
         weights.shape("(B,T,T)", (batch, words, words))
         both = np.concatenate([context.value, weights.value], axis=-1)
-        fits = close(context.value, weights.value @ (x @ w_v), 1e-6)
+        fits = close(context.value, weights.value @ (x @ w_v))
         told = "" if fits else "the context is not made with the weights that are returned"
         wrong = _wrong_looks(scored(x), x @ w_v, scale, size)
-        cause = _named(both, wrong, _why_no_number(weights.value, told))
+        cause = named(both, wrong, _why_no_number(weights.value, told))
         later = weights.value * (1 - np.tri(words))
         property = "later words have the weight 0"
         trial.must(property, not later.any(), "zeros above the diagonal", weights.value, cause)
         sums = weights.value.sum(axis=-1)
         property = "what each row gives to the words it may see sums to 1"
-        trial.must(property, close(sums, np.ones_like(sums), 1e-6), "1", sums, cause)
-        context.equals("the context", expected, cause=cause, tolerance=1e-6)
-        weights.equals("the weights", expected_weights, cause=cause, tolerance=1e-6)
+        trial.must(property, close(sums, np.ones_like(sums)), "1", sums, cause)
+        context.equals("the context", expected, cause=cause)
+        weights.equals("the weights", expected_weights, cause=cause)
 
         last = x.copy()
         last[:, -1] = 1000 * x[:, 0] @ w_q @ w_k.T  # the first word asks for just this
@@ -428,17 +396,17 @@ def look_back(answer, draw):
             "later words are taken out after the softmax, or after the largest score was looked "
             "for: where a later word has a huge score, nothing is left to divide"
         )
-        cause = PUSHED if any(close(rows, each[:, :-1], 1e-6) for each in pushed(last)) else cause
+        cause = PUSHED if any(close(rows, each[:, :-1]) for each in pushed(last)) else cause
         property = "another last word moves no earlier row, however large its scores"
-        far.must(property, close(rows, expected[:, :-1], 1e-6), expected[:, :-1], rows, cause)
+        far.must(property, close(rows, expected[:, :-1]), expected[:, :-1], rows, cause)
 
         _, context, _ = call(100 * x)
         expected, rows = _looks(scored(100 * x), 100 * x @ w_v)[0], context.value
         cause = "exp of a thousand is infinite: the row's largest score, of those that may be "
         cause += "seen, was taken away before, and that was in order"
-        cause = PUSHED if any(close(rows, each, 1e-6) for each in pushed(100 * x)) else cause
+        cause = PUSHED if any(close(rows, each) for each in pushed(100 * x)) else cause
         property = "a row's own scores may be large, too"
-        context.equals(property, expected, cause=cause, tolerance=1e-6)
+        context.equals(property, expected, cause=cause)
 
 
 # --- Label smoothing ------------------------------------------------------------
@@ -545,9 +513,9 @@ def _wrong_losses(logits: Array, targets: Array, pad: int, smoothing: float) -> 
 @exercise
 def smoothed_loss(answer, draw):
     """The shares of target, others and padding; a mean over real tokens."""
+
     def call(logits, targets, smoothing):
-        with np.errstate(all="ignore"):
-            trial = Trial(answer, logits=logits, targets=targets, pad=pad, smoothing=smoothing)
+        trial = Trial(answer, logits=logits, targets=targets, pad=pad, smoothing=smoothing)
         return trial.output("the loss")
 
     small = np.log([[[1.0, 1, 2, 4], [1, 4, 2, 1]]]), np.array([[3, 0]]), 0, 0.2
@@ -560,23 +528,21 @@ def smoothed_loss(answer, draw):
         causes = {targets.shape: "one loss a word; they are still to be averaged"}
         causes[logits.shape] = "one number for each token: sum over v, then average over the words"
         loss.shape("one number", (), causes)
-        cause = _named(loss.value, _wrong_losses(*case))
+        cause = named(loss.value, _wrong_losses(*case))
         plain = call(logits, targets, 0.0)
-        told = cause or _named(plain.value, _wrong_losses(logits, targets, pad, 0.0))
+        told = cause or named(plain.value, _wrong_losses(logits, targets, pad, 0.0))
         property = "with ε = 0 it is the mean cross-entropy of the words that are not pads"
-        plain.equals(property, unsmoothed, cause=told, tolerance=1e-6)
+        plain.equals(property, unsmoothed, cause=told)
         wider = np.pad(targets, ((0, 0), (0, 2)), constant_values=pad)
         padded = call(np.pad(logits, ((0, 0), (0, 2), (0, 0))), wider, smoothing)
         property = "two more columns of padding change nothing"
         told = cause or "pads are part of the sum, or of the number it is divided by"
-        padded.equals(property, float(loss.value), cause=told, tolerance=1e-6)
+        padded.equals(property, float(loss.value), cause=told)
         property = "1 − ε on the target, ε shared by the others, nothing on pad"
-        loss.equals(property, expected, cause=cause, tolerance=1e-6)
+        loss.equals(property, expected, cause=cause)
         property = "1000 added to every logit changes nothing"
         cause = "exp(1000) is infinite: take the largest logit of each row away first"
-        call(logits + 1000, targets, smoothing).equals(
-            property, expected, cause=cause, tolerance=1e-6
-        )
+        call(logits + 1000, targets, smoothing).equals(property, expected, cause=cause)
         far = logits.copy()
         far[..., 1] = 1000
         lost = call(far, targets, smoothing)
@@ -585,7 +551,7 @@ def smoothed_loss(answer, draw):
             cause = "a small number inside of the logarithm, or p is cut off: ln p ends there"
         property = "one logit of 1000: the other tokens cost about 1000"
         expected = _smoothed(far, targets, pad, smoothing)
-        lost.equals(property, expected, cause=cause, tolerance=1e-6)
+        lost.equals(property, expected, cause=cause)
 
 
 # --- Layer norm -----------------------------------------------------------------
@@ -683,15 +649,13 @@ def _wrong_sums(x: Array, w: Array, b: Array, epsilon: float, dy: Array) -> Mist
     yield told, np.ones_like(dy).sum((0, 1))
 
 
-def _norm_slopes(x: Array, w: Array, b: Array, epsilon: float, dy: Array) -> list[Array]:
-    """dx, dw, db of the sum of dy ∘ y, by small changes."""
-    given = x, w, b
+def _right_norm(x: Array, w: Array, b: Array, epsilon: float, dy: Array) -> list[Array]:
+    """y, and dx, dw, db of the sum of dy ∘ y, by small changes."""
 
-    def total(number: int, changed: Array) -> float:
-        arrays = [changed if n == number else array for n, array in enumerate(given)]
-        return float((_norm(*arrays, epsilon) * dy).sum())
+    def loss(**moved: Array) -> float:
+        return (_norm(**moved, epsilon=epsilon) * dy).sum()
 
-    return [slope(lambda a, n=n: total(n, a), array) for n, array in enumerate(given)]
+    return [_norm(x, w, b, epsilon), *slopes(loss, x=x, w=w, b=b).values()]
 
 
 @exercise
@@ -704,8 +668,7 @@ def layer_norm(answer, draw):
     names, summed = ("x", "w", "b", "epsilon", "dy"), "w and b are shared by all words: sum"
     for case in cases:
         (batch, words, size) = shape = case[0].shape
-        with np.errstate(all="ignore"):
-            trial = Trial(answer, **dict(zip(names, case, strict=True)))
+        trial = Trial(answer, **dict(zip(names, case, strict=True)))
         y, dx, dw, db = trial.outputs("y", "dx", "dw", "db")
         y.shape("(B,T,D)", shape)
         causes = {each: summed for each in (shape, (words, size), (batch, size))}
@@ -713,7 +676,7 @@ def layer_norm(answer, draw):
         dw.shape("(D,)", (size,), causes)
         dx.shape("(B,T,D)", shape)
         answers.append((y, dx, dw, db))
-    slopes = [_norm_slopes(*case) for case in cases]
+    right = [_right_norm(*case) for case in cases]
     with np.errstate(all="ignore"):
         wrong = [list(_wrong_norms(*case[:4])) for case in cases]
         y_causes = _in_both(wrong)
@@ -726,17 +689,15 @@ def layer_norm(answer, draw):
         "dx agrees with what a small change of x does to the sum of dy ∘ y": (1, dx_causes),
     }
     for property, (number, mistakes) in told.items():
-        cause = _named(_side_by_side([each[number].value for each in answers]), mistakes)
-        for case, outputs, (x_slope, w_slope, b_slope) in zip(cases, answers, slopes, strict=True):
-            expected = (_norm(*case[:4]), x_slope, w_slope, b_slope)[number]
-            outputs[number].equals(property, expected, cause=cause, tolerance=1e-6)
+        cause = named(_side_by_side([each[number].value for each in answers]), mistakes)
+        for outputs, expected in zip(answers, right, strict=True):
+            outputs[number].equals(property, expected[number], cause=cause)
     w, b = cases[1][1:3]
     flat = np.full((1, 1, 4), 7.0)
-    with np.errstate(all="ignore"):
-        trial = Trial(answer, x=flat, w=w, b=b, epsilon=1e-5, dy=dy[:1, :1])
+    trial = Trial(answer, x=flat, w=w, b=b, epsilon=1e-5, dy=dy[:1, :1])
     y, dx, *_ = trial.outputs("y", "dx", "dw", "db")
     cause = "a division by 0: ε belongs under the root"
-    y.equals("of four equal numbers y is b", b[None, None], cause=cause, tolerance=1e-6)
+    y.equals("of four equal numbers y is b", b[None, None], cause=cause)
     trial.must("dx is finite there", bool(np.isfinite(dx.value).all()), "numbers", dx.value, cause)
 
 
@@ -756,8 +717,7 @@ def _attention(query: Array, key: Array, value: Array, mask: Array) -> Array:
         seen = mask[b, t]
         if seen.any():
             scores = key[b, seen] @ query[b, t] / query.shape[2] ** 0.5
-            powers = np.exp(scores - scores.max())
-            context[b, t] = powers / powers.sum() @ value[b, seen]
+            context[b, t] = softmax(scores) @ value[b, seen]
     return context
 
 
@@ -907,6 +867,7 @@ def _random_layer(draw: numpy.random.Generator, size: int, d_k: int, d_v: int, i
 @exercise
 def encoder_block(answer, draw):
     """Two residuals and two norms in either order; padding reaches no word, order no layer."""
+
     def call(x, keep, params):
         given = {"x": x, "keep": keep, "params": params, "attention": _attention}
         trial = _Brief(answer, **given, norm_first=norm_first)
@@ -926,8 +887,8 @@ def encoder_block(answer, draw):
         rows = result.value
         wrong = [(told, _block(x, keep, params, norm_first, slip)) for slip, told in BLOCK.items()]
         wrong += [("norm_first is turned round", _block(x, keep, params, not norm_first))]
-        cause = _named(rows[keep], ((told, block[keep]) for told, block in wrong))
-        cause = _named(rows, wrong, cause)  # no mask and one over the queries differ in pads alone
+        cause = named(rows[keep], ((told, block[keep]) for told, block in wrong))
+        cause = named(rows, wrong, cause)  # no mask and one over the queries differ in pads alone
         property = "sub-layers that add nothing (w_o, outer_w, outer_b are zeros) leave "
         property += "x as it is" if norm_first else "the normed x"
         expected = _block(few, every, idle, norm_first)
@@ -938,17 +899,17 @@ def encoder_block(answer, draw):
         moved = call(np.where(keep[..., None], x, 9 - 2 * x), keep, params)[1].value
         told = cause or "padding is looked at, or a norm goes over the words of a sentence"
         property, same = "other numbers in the padding move no real word", rows[keep]
-        trial.must(property, close(moved[keep], same, 1e-6), same, moved[keep], told)
+        trial.must(property, close(moved[keep], same), same, moved[keep], told)
         order = draw.permutation(4)
         mixed = call(x[:, order], keep[:, order], params)[1].value[keep[:, order]]
         same, property = (
             rows[:, order][keep[:, order]],
             "words in another order come out in that order",
         )
-        trial.must(property, close(mixed, same, 1e-6), same, mixed, cause)
+        trial.must(property, close(mixed, same), same, mixed, cause)
         expected = np.where(keep[..., None], _block(x, keep, params, norm_first), rows)
         property = "every real word is what the layer says"
-        result.equals(property, expected, cause=cause, tolerance=1e-6)
+        result.equals(property, expected, cause=cause)
 
 
 # --- Step by step ---------------------------------------------------------------
@@ -957,9 +918,7 @@ def encoder_block(answer, draw):
 def _one_look(query: Array, keys: list[Array], values: list[Array], root: float) -> Array:
     if not len(keys):
         return np.zeros(())  # as the notebook's `attention` does
-    scores = np.array([query @ key for key in keys]) / root
-    powers = np.exp(scores - scores.max())
-    return sum(p * value for p, value in zip(powers, values, strict=True)) / powers.sum()
+    return softmax(np.array([query @ key for key in keys]) / root) @ np.array(values)
 
 
 SEEN = {
@@ -1052,8 +1011,7 @@ def step_with_cache(answer, draw):
 
     def call(x, keys, values, rows=slice(None)):
         given = {"x": x, "keys": keys, "values": values, "memory": memory[rows], "keep": keep[rows]}
-        with np.errstate(all="ignore"):
-            trial = _Brief(answer, **given, params=params)
+        trial = _Brief(answer, **given, params=params)
         return trial, trial.outputs("y", "keys", "values")
 
     keys, values, newest = np.zeros((2, 0, d_k)), np.zeros((2, 0, size)), []
@@ -1079,21 +1037,21 @@ def step_with_cache(answer, draw):
             property = "another past of sentence 2 does not move the row of sentence 1"
             cause = "a sentence looks at another sentence's past: the first axis is the sentences'"
             other.trial.must(
-                property, close(other.value[0], y.value[0], 1e-6), y.value[0], other.value[0], cause
+                property, close(other.value[0], y.value[0]), y.value[0], other.value[0], cause
             )
         keys, values = (part.value for part in cache)
     got = np.stack([y.value for y in newest], axis=1)
     nothing = "a look at nothing at all: the word itself is always there"
-    cause = _named(got, wrong, nothing if np.isnan(got).any() else "")
+    cause = named(got, wrong, nothing if np.isnan(got).any() else "")
     for t, y in enumerate(newest):
         property = f"step {t + 1} gives row {t + 1} of all at once"
-        y.equals(property, expected[:, t], cause=cause, tolerance=1e-6)
+        y.equals(property, expected[:, t], cause=cause)
     rows = [1, 0, 0]  # a beam goes on with some hypotheses, and with one of them twice
     picked = (part[rows] for part in before)
     _, (y, *_) = call(x[rows, -1], *picked, rows)
     property = "with rows [1, 0, 0] of the past it goes on for these rows, as a beam needs"
     cause = "something is remembered outside of keys and values"
-    y.equals(property, expected[rows, -1], cause=cause, tolerance=1e-6)
+    y.equals(property, expected[rows, -1], cause=cause)
 
 
 # --- Fix the post ---------------------------------------------------------------
@@ -1316,8 +1274,7 @@ def fix_the_post(answer, draw):
     for name, (truths, causes) in LAYERS.items():
         x = draw.standard_normal((batch, words, size))
         x[:, 0, 0] = [*np.minimum(x[:-1, 0, 0], 1), 3]
-        with np.errstate(all="ignore"):
-            trial = Trial(answer, layer=layers[name], x=x)
+        trial = Trial(answer, layer=layers[name], x=x)
         trial.given = {"layer": name, "x": f"random numbers, (B,T,D) = {x.shape}"}
         found = trial.result
         told = "{" + ", ".join(f"{probe!r}: …" for probe in PROBES) + "}"

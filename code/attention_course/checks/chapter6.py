@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial, wraps
+from functools import wraps
 from itertools import permutations
 
-import numpy
-
-from attention_course.checks.core import Output, Trial, close, exercise, np, slope
-
-Array = numpy.ndarray
+from attention_course.checks.core import (
+    Array,
+    Output,
+    Trial,
+    close,
+    exercise,
+    must_refuse,
+    np,
+    part_of,
+    slopes,
+)
 
 # What usually goes wrong, in words. Several checks say them.
 IN_MEMORY = (
@@ -75,24 +81,6 @@ def _average(powers: Array, v: Array, axis: int = -1) -> tuple[Array, Array]:
     return weights @ v, weights
 
 
-def _refuses(answer, property: str, cause: str, **given) -> None:
-    """The answer must raise ValueError on these inputs."""
-
-    def outcome(*inputs):
-        try:
-            got = answer(*inputs)
-        except ValueError:
-            return "ValueError"
-        except Exception as error:
-            return type(error).__name__
-        return "no error" if isinstance(got, dict) else f"an array of shape {np.shape(got)}"
-
-    trial = Trial(outcome, **given)
-    if trial.result.endswith("Error"):
-        cause = "it fails with another error; `raise ValueError(...)` says what is wrong"
-    trial.must(property, trial.result == "ValueError", "ValueError", trial.result, cause)
-
-
 # --- There and back -----------------------------------------------------------
 
 
@@ -128,7 +116,7 @@ def split_heads(answer, draw):
         cut.equals(told, expected, mistakes)
     told = "12 numbers cannot be shared out among 5 heads: ValueError"
     cause = "D // N was used without a look at what is left over"
-    _refuses(answer, told, cause, x=large, heads=5)
+    must_refuse(answer, told, "", cause, x=large, heads=5)
 
 
 @exercise
@@ -222,7 +210,7 @@ def count_parameters(answer, draw):
         }
         trial = Trial(answer, model_size=D, heads=N, key_heads=G, bias=bias)
         told = "all matrices and, if there are any, all biases are counted"
-        trial.output("the number").equals(told, expected, mistakes)
+        trial.output("the number").equals(told, expected, mistakes, tolerance=1e-12)
 
 
 # --- A probe ------------------------------------------------------------------
@@ -447,9 +435,9 @@ def heads_as_sum(answer, draw):
         summed = {mistake: wrong.sum(axis=(1, 3)) for mistake, wrong in mistakes.items()}
         sums = Output(trial, "the sum", terms.value.sum(axis=(1, 3)))
         told = "summed over heads and words, it is the layer's output"
-        sums.equals(told, output, summed, tolerance=1e-6)
+        sums.equals(told, output, summed)
         told = "a term is what one source word says through one head to one query"
-        terms.equals(told, expected, mistakes, tolerance=1e-6)
+        terms.equals(told, expected, mistakes)
 
 
 def _by_head(query, key, value, W_Q, W_K, W_V, W_O, heads, allowed) -> tuple[Array, Array]:
@@ -580,16 +568,13 @@ def multi_head(answer, draw):
         kept = looks.value * allowed[:, None]
         kept = kept / np.maximum(np.abs(kept.sum(axis=-1, keepdims=True)), 1e-300)
         leaks = bool(looks.value[weights == 0].any())
-        cause = SMALL if leaks and close(kept, weights, 1e-6) else ""
-        looked = {mistake: pair[1] for mistake, pair in wrong.items()}
-        looks.equals(told, weights, looked, cause, tolerance=1e-6)
+        cause = SMALL if leaks and close(kept, weights) else ""
+        looks.equals(told, weights, part_of(wrong, 1), cause)
         zeros = not np.broadcast_to(looks.value, weights.shape)[weights == 0].any()
         trial.must("a forbidden key has weight 0, exactly", zeros, weights, looks.value, cause)
-        said = {mistake: pair[0] for mistake, pair in wrong.items()}
-        told = (
-            "with one head it is plain attention" if heads == 1 else "the heads, merged, times W_O"
-        )
-        got.equals(told, output, said, tolerance=1e-6)
+        told = "with one head it is plain attention"
+        told = told if heads == 1 else "the heads, merged, times W_O"
+        got.equals(told, output, part_of(wrong, 0))
 
 
 # --- Layouts ------------------------------------------------------------------
@@ -708,13 +693,12 @@ def to_torch(answer, draw):
             causes |= dict.fromkeys(((3, D, D), (3, D)), "the three are in a stack, not joined")
             causes[3 * heads, D // heads] = "heads and numbers are still two axes"
             array.shape(axes[name], right.shape, causes)
-            mistakes = {mistake: arrays[name] for mistake, arrays in wrong.items()}
-            array.equals(f"{name}: each number is in its place", right, mistakes, tolerance=1e-6)
+            array.equals(f"{name}: each number is in its place", right, part_of(wrong, name))
         same = Output(trial, "the output", _torch_forward(trial.result, heads, *inputs))
-        same.equals("both layers say the same", output, tolerance=1e-6)
+        same.equals("both layers say the same", output)
     told = "2 heads of 3 numbers do not make 4: nn.MultiheadAttention cannot hold them: ValueError"
     cause = "key_dim is one head's; torch has none, and takes D/N"
-    _refuses(answer, told, cause, weights=_keras_weights(np.ones, 4, 2, 3))
+    must_refuse(answer, told, "", cause, weights=_keras_weights(np.ones, 4, 2, 3))
 
 
 # --- Fewer keys ---------------------------------------------------------------
@@ -806,7 +790,7 @@ def grouped_attention(answer, draw):
             f"{N} query heads and {G} key heads, {'no mask' if mask is None else 'with a mask'}: "
         )
         told += "each query averages what its own group's keys, and its mask, allow"
-        got.equals(told, expected, wrong, tolerance=1e-6)
+        got.equals(told, expected, wrong)
 
 
 # --- Two axes -----------------------------------------------------------------
@@ -841,7 +825,9 @@ def _two_axes_output(weights, x, W_V, W_O, axes, back=True, joined=True) -> Arra
     return output.reshape(*x.shape[:-1], -1)
 
 
-def _wrong_axes(x, W_Q, W_K, W_V, W_O, axes, scores) -> dict[str, tuple[Array, Array]]:
+def _wrong_axes(x, W_Q, W_K, W_V, W_O, axes, scores) -> dict[str, tuple[Array, Array | None]]:
+    """Mistake -> (weights, output); no output where its axes do not fit any more."""
+
     def share(scores, over):
         powers = np.exp(scores)
         return powers / powers.sum(axis=over, keepdims=True)
@@ -947,16 +933,15 @@ def two_axes(answer, draw):
         causes = {(B, *places, x.shape[-1]): told for places in permutations(x.shape[1:4])}
         got.shape("(B,F,R,C,D)", x.shape, causes)
         told = f"axes {axes}: each place shares out 1 among all places of the two axes"
-        looks.equals(told, weights, {name: pair[0] for name, pair in wrong.items()}, tolerance=1e-6)
+        looks.equals(told, weights, part_of(wrong, 0))
         told = f"axes {axes}: the outputs are what the weights say, each at its own place of x"
-        said = {name: pair[1] for name, pair in wrong.items() if pair[1] is not None}
-        got.equals(told, output, said, tolerance=1e-6)
+        got.equals(told, output, part_of(wrong, 1))
 
 
 # --- Backwards ----------------------------------------------------------------
 
 
-def _self_attention(x, W_Q, W_K, W_V, W_O, heads) -> Array:
+def _self_attention(heads, x, W_Q, W_K, W_V, W_O) -> Array:
     return _by_head(x, x, x, W_Q, W_K, W_V, W_O, heads, np.ones((len(x), 1, 1)))[0]
 
 
@@ -1009,11 +994,7 @@ def _wrong_gradients(inputs: list) -> dict[str, dict[str, Array]]:
     """Gradient -> mistake -> what it gives."""
     paths, per_sentence = _gradients(*inputs)
     query, key, value = paths
-    missing = {
-        "query": key + value,
-        "key": query + value,
-        "value": query + key,
-    }
+    missing = {"query": key + value, "key": query + value, "value": query + key}
     found = {name: {} for name in GRADIENTS}
     for path, dx in missing.items():
         found["dx"][f"x is used three times, and the path through the {path} is missing"] = dx
@@ -1063,9 +1044,8 @@ def _wrong_gradients(inputs: list) -> dict[str, dict[str, Array]]:
     changed[told] = ([np.ones_like(inputs[0]), *inputs[1:]], {})
     for mistake, (given, options) in changed.items():
         paths, dmatrices = _gradients(*given, **options)
-        for name, gradient in zip(
-            GRADIENTS, [sum(paths), *(d.sum(0) for d in dmatrices)], strict=True
-        ):
+        gradients = [sum(paths), *(d.sum(0) for d in dmatrices)]
+        for name, gradient in zip(GRADIENTS, gradients, strict=True):
             found[name][mistake] = gradient
     for name, gradient in zip(GRADIENTS[1:], per_sentence, strict=True):
         for other, its in zip(GRADIENTS[1:], per_sentence, strict=True):
@@ -1085,26 +1065,20 @@ def _wrong_gradients(inputs: list) -> dict[str, dict[str, Array]]:
     return found
 
 
-def _slopes(doutput: Array, arrays: list[Array], heads: int) -> list[Array]:
-    """The gradients of the sum of output · doutput, by moving one number after the other."""
-
-    def total(place: int, changed: Array) -> float:
-        moved = [*arrays[:place], changed, *arrays[place + 1 :]]
-        return float((_self_attention(*moved, heads) * doutput).sum())
-
-    return [slope(partial(total, place), array) for place, array in enumerate(arrays)]
-
-
 @exercise
 def multi_head_backward(answer, draw):
     """All five gradients of self-attention with heads, against finite differences."""
     for B, T, D, N, d_k, d_v in ((1, 2, 2, 1, 2, 2), (2, 3, 4, 2, 3, 2)):
         x, _, _, *matrices = _inputs(draw, B, T, T, D, N, d_k, d_v)
         doutput, arrays = draw.normal(size=(B, T, D)), [x, *matrices]
-        numeric = _slopes(doutput, arrays, N)
+        given = dict(zip(("x", "W_Q", "W_K", "W_V", "W_O"), arrays, strict=True))
+
+        def loss(doutput=doutput, N=N, **moved):
+            return (_self_attention(N, **moved) * doutput).sum()
+
+        numeric = list(slopes(loss, **given).values())
         wrong = _wrong_gradients([doutput, *arrays, N])
-        names = dict(zip(("x", "W_Q", "W_K", "W_V", "W_O"), arrays, strict=True))
-        trial = Trial(answer, doutput=doutput, **names, heads=N)
+        trial = Trial(answer, doutput=doutput, **given, heads=N)
         gradients = trial.outputs(*GRADIENTS)
         for gradient, expected in zip(gradients, numeric, strict=True):
             told = f"the order is {', '.join(GRADIENTS)}"
@@ -1115,4 +1089,4 @@ def multi_head_backward(answer, draw):
         for place in order:
             name, expected = GRADIENTS[place], numeric[place]
             told = f"{name} is what moving each number of {name[1:]} does to the output"
-            gradients[place].equals(told, expected, wrong[name], tolerance=1e-6)
+            gradients[place].equals(told, expected, wrong[name])

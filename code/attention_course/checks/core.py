@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,8 +19,13 @@ import numpy
 np = SimpleNamespace(**vars(numpy))
 _call = callable
 
+Array = numpy.ndarray
 Check = Callable[[Any, numpy.random.Generator], None]
 EXERCISES: dict[str, Check] = {}
+# What was done wrong → what comes out then; in pairs where a mistake has several outcomes.
+Mistakes = Mapping[str, Any] | Iterable[tuple[str, Any]]
+# Far above what rounding does, also in another order of sums; far below what a mistake does.
+TOLERANCE = 1e-6
 
 
 class CheckFailed(AssertionError):
@@ -56,14 +61,16 @@ class Trial:
     """One call of an answer on small inputs: `Trial(answer, tokens=…, pad=0)`.
 
     The inputs are handed over by position, as copies, and must come back as they were. An answer
-    that raises, or is still a stub, fails here, with a message.
+    that raises, or is still a stub, fails here, with a message. NumPy's warnings are not shown: a
+    check says what is wrong, if anything is.
     """
 
     def __init__(self, answer: Callable, /, **given: Any):
         self.given = given
         handed = copy.deepcopy(list(given.values()))
         try:
-            self.result = answer(*handed)
+            with np.errstate(all="ignore"):
+                self.result = answer(*handed)
         except CheckFailed:
             raise
         except NotImplementedError:
@@ -137,21 +144,72 @@ class Output:
         self,
         property: str,
         expected: Any,
-        mistakes: Mapping[str, Any] = {},
+        mistakes: Mistakes = (),
         cause: str = "",
-        tolerance: float = 1e-9,
+        tolerance: float = TOLERANCE,
     ) -> None:
-        """The values must be `expected`. `mistakes`: what was done wrong → what comes out then."""
-        if close(self.value, expected, tolerance):
+        """The values must be `expected`. If they are not, `cause` is told, or one of `mistakes`."""
+        if not close(self.value, expected, tolerance):
+            cause = named(self.value, mistakes, cause, tolerance)
+            self.trial.fail(property, expected, self.value, cause)
+
+    def finite(self, expected: Any, cause: str) -> None:
+        """No value may be NaN or infinite."""
+        finite = np.isfinite(self.value).all()
+        self.trial.must(f"{self.name} is finite", finite, expected, self.value, cause)
+
+
+def attempt(answer: Callable, errors: Mapping[str, str], /, **given: Any) -> Trial:
+    """A Trial; if the answer raises, `errors` says what does that: part of the text → cause."""
+    try:
+        return Trial(answer, **given)
+    except CheckFailed as failed:
+        if failed.property == "it runs":
+            told = failed.shown["got"]
+            failed.cause = next((cause for part, cause in errors.items() if part in told), "")
+        raise
+
+
+def must_refuse(answer: Callable, property: str, says: str, cause: str, /, **given: Any) -> None:
+    """The answer must raise a ValueError, with `says` in its text. `cause`: why it may not."""
+    raised: list[Exception] = []
+
+    def outcome(*inputs: Any) -> Any:
+        try:
+            return answer(*inputs)
+        except NotImplementedError:
+            raise
+        except Exception as error:
+            raised.append(error)
+
+    trial = Trial(outcome, **given)
+    error = raised[0] if raised else None
+    got = f"{type(error).__name__}: {error}" if error else "no error"
+    if isinstance(error, ValueError):
+        if says in str(error):
             return
-        for mistake, wrong in mistakes.items():
-            if close(self.value, wrong, tolerance):
-                cause = mistake
-                break
-        self.trial.fail(property, expected, self.value, cause)
+        cause = "the message does not say what came"
+    elif error:
+        got = f"it fails with another error, {got}"
+        if not isinstance(error, ArithmeticError):  # that is: nothing was refused
+            cause = "an error of another kind: `raise ValueError(…)`"
+    elif isinstance(trial.result, Exception):
+        cause = "the error is returned; it must be raised"
+    trial.fail(property, f"a ValueError{says and f' that says {says}'}", got, cause)
 
 
-def close(got: Any, expected: Any, tolerance: float = 1e-9) -> bool:
+def named(got: Any, mistakes: Mistakes, otherwise: str = "", tolerance: float = TOLERANCE) -> str:
+    """The first of the mistakes that gives what came."""
+    pairs = mistakes.items() if isinstance(mistakes, Mapping) else mistakes
+    return next((told for told, wrong in pairs if close(got, wrong, tolerance)), otherwise)
+
+
+def part_of(mistakes: Mapping[str, Any], which: Any) -> dict[str, Any]:
+    """Mistakes in one output, of mistakes that say what comes out in several."""
+    return {mistake: wrong[which] for mistake, wrong in mistakes.items()}
+
+
+def close(got: Any, expected: Any, tolerance: float = TOLERANCE) -> bool:
     """Same shape and, within `tolerance` (relative to numbers above 1), same values."""
     got, expected = np.asarray(got), np.asarray(expected)
     if got.shape != expected.shape:
@@ -188,8 +246,15 @@ def shown(value: Any) -> str:
     return textwrap.shorten(repr(value), 300, placeholder=" …")
 
 
-def slope(function: Callable[[numpy.ndarray], float], at: numpy.ndarray) -> numpy.ndarray:
-    """The gradient of a function with one number as its value, by central differences (float64)."""
+# --- What references share ----------------------------------------------------
+
+
+def slopes(loss: Callable[..., float], **given: Array) -> dict[str, Array]:
+    """The gradient of `loss(**given)` with respect to each input, by central differences."""
+    return {name: _slope(lambda at, n=name: loss(**given | {n: at}), given[name]) for name in given}
+
+
+def _slope(function: Callable[[Array], float], at: Array) -> Array:
     gradient, step = np.zeros_like(at), 1e-6
     for place in np.ndindex(at.shape):
         up, down = at.copy(), at.copy()
@@ -197,3 +262,21 @@ def slope(function: Callable[[numpy.ndarray], float], at: numpy.ndarray) -> nump
         down[place] -= step
         gradient[place] = (function(up) - function(down)) / (2 * step)
     return gradient
+
+
+def sigmoid(a: Array) -> Array:
+    """1 / (1 + exp(−a)), without overflow."""
+    return 0.5 + 0.5 * np.tanh(0.5 * a)
+
+
+def softmax(scores: Array, axis: int = -1) -> Array:
+    """Softmax along one axis; a row of −∞ alone becomes zeros."""
+    top = scores.max(axis=axis, keepdims=True)
+    shares = np.exp(scores - np.where(np.isfinite(top), top, 0))
+    total = shares.sum(axis=axis, keepdims=True)
+    return shares / np.where(total > 0, total, 1)
+
+
+def weighted_sum(weights: Array, values: Array) -> Array:
+    """Σ weight × value of each sentence: (B,…,S) and (B,S,H) → (B,…,H)."""
+    return np.stack([row @ of_row for row, of_row in zip(weights, values, strict=True)])
