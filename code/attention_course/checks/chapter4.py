@@ -1048,52 +1048,46 @@ def _local(
     query: Array, key: Array, mask: Array, W: Array, v: Array, D: float, mistake: str = ""
 ) -> tuple[Array, Array]:
     """p_t and weights, one place after the other; `mistake` names what is done wrong on purpose."""
-    width = key.shape[1]
-    lengths = mask.sum(axis=1)
-    if mistake == "padded":
-        lengths = np.full(len(key), width)
-    if mistake == "longest":
-        lengths = np.full(len(key), mask.sum(axis=1).max())
-    if mistake == "all":
-        lengths = np.full(len(key), mask.sum())
-    pairs = zip(query, lengths, strict=True)
-    places = np.array([_places(q, n, W, v, mistake) for q, n in pairs])
+    lengths, width = mask.sum(axis=1), key.shape[1]
+    counted = {"padded": width, "longest": lengths.max(), "all": lengths.sum()}
+    lengths = np.broadcast_to(counted.get(mistake, lengths), len(key))
+    places = np.array([_places(q, n, W, v, mistake) for q, n in zip(query, lengths, strict=True)])
     weights = np.zeros((*places.shape, width))
-    sigma = {"sigma": D, "root": math.sqrt(D / 2), "narrow": D / 4}.get(mistake, D / 2)
-    factor = {"no half": 1.0, "no square": 0.5}.get(mistake, 0.5)
     for b, t in np.ndindex(places.shape):
-        off = np.arange(width) + (mistake == "from 1") - places[b, t]
-        inside = mask[b] & (abs(off) < D if mistake == "open" else abs(off) <= D)
-        if mistake in ("pads", "late mask"):
-            inside = abs(off) <= D
-        if mistake == "one side":
-            inside = mask[b] & (off <= D)
-        if mistake == "rounded window":
-            inside = mask[b] & (abs(np.arange(width) - np.round(places[b, t])) <= D)
-        if mistake == "half":
-            inside = mask[b] & (abs(off) <= D / 2)
-        scores = np.array([sum(query[b, t] * k) for k in key[b]])
-        if mistake == "scaled":
-            scores = scores / math.sqrt(query.shape[-1])
-        seen = mask[b] if mistake in ("whole", "no window") else inside
-        shares = softmax(np.where(seen, scores, -1e9 if mistake == "finite" else -np.inf))
-        power = abs(off) if mistake == "no square" else off**2
-        bell = np.exp(-factor * power / (sigma if mistake == "width" else sigma**2))
-        if mistake == "no bell":
-            bell = 1 + 0 * bell
-        if mistake == "normal":
-            bell = bell / (sigma * math.sqrt(2 * math.pi))
-        row = shares * bell if mistake in ("no window", "finite") else shares * bell * inside
-        if mistake == "late mask":
-            row = row * mask[b]
-        if mistake == "softmax after":
-            row = softmax(row)
-        if mistake == "in scores":
-            row = softmax(np.where(inside, scores * bell, -np.inf))
-        if mistake == "renormalised":
-            row = row / row.sum() if row.sum() > 0 else row
-        weights[b, t] = row
+        scores = key[b] @ query[b, t] / (math.sqrt(query.shape[-1]) if mistake == "scaled" else 1)
+        weights[b, t] = _window(scores, places[b, t], mask[b], D, mistake)
     return places, weights
+
+
+def _window(scores: Array, place: float, real: Array, D: float, mistake: str) -> Array:
+    """The weights of one query around its place, (S,)."""
+    numbers = np.arange(len(scores))
+    off = numbers + (mistake == "from 1") - place
+    near = {
+        "open": abs(off) < D,
+        "one side": off <= D,
+        "rounded window": abs(numbers - np.round(place)) <= D,
+        "half": abs(off) <= D / 2,
+    }.get(mistake, abs(off) <= D)
+    inside = near if mistake in ("pads", "late mask") else near & real
+    seen = real if mistake in ("whole", "no window") else inside
+    shares = softmax(np.where(seen, scores, -1e9 if mistake == "finite" else -np.inf))
+    sigma = {"sigma": D, "root": math.sqrt(D / 2), "narrow": D / 4}.get(mistake, D / 2)
+    exponent = {
+        "no bell": 0 * off,
+        "no half": off**2 / sigma**2,
+        "no square": abs(off) / (2 * sigma**2),
+        "width": off**2 / (2 * sigma),
+    }.get(mistake, off**2 / (2 * sigma**2))
+    height = 1 / (sigma * math.sqrt(2 * math.pi)) if mistake == "normal" else 1
+    bell = height * np.exp(-exponent)
+    row = shares * bell * (inside | (mistake in ("no window", "finite")))
+    return {
+        "late mask": row * real,
+        "softmax after": softmax(row),
+        "in scores": softmax(np.where(inside, scores * bell, -np.inf)),
+        "renormalised": row / (row.sum() or 1),
+    }.get(mistake, row)
 
 
 PLACE_MISTAKES = {

@@ -397,63 +397,61 @@ def look_back(answer, draw):
 # --- Label smoothing ------------------------------------------------------------
 
 
+def _log_probs(logits: Array, pad: int, slip: str) -> Array:
+    axis = 1 if slip == "over time" else -1
+    shifted = logits - logits.max(axis, keepdims=True)
+    powers = np.exp(shifted)
+    if slip == "softmax without pad":
+        powers = np.delete(powers, pad, axis=-1)
+    log_probs = shifted - np.log(powers.sum(axis, keepdims=True))
+    if slip == "twice":
+        return _log_probs(np.exp(log_probs), pad, "")
+    return logits if slip == "no softmax" else log_probs
+
+
+def _wanted(target: int, pad: int, size: int, smoothing: float, slip: str) -> Array:
+    """q of one word, (V,): a share of ε for each of the others, the rest for the target."""
+    others = np.arange(size) != target
+    if slip not in ("on pad", "on pad, /(V-2)", "pads", "library"):
+        others &= np.arange(size) != pad
+    share = {
+        "/V": smoothing / size,
+        "library": smoothing / size,
+        "/(V-1)": smoothing / (size - 1),
+        "no pad, target too": smoothing / (size - 1),
+        "on pad, /(V-2)": smoothing / (size - 2),
+        "each": smoothing,
+        "swapped": (1 - smoothing) / others.sum(),
+    }.get(slip, smoothing / others.sum())
+    own = {"target 1": 1, "target left out": 0, "swapped": smoothing}.get(slip, 1 - smoothing)
+    if slip in ("library", "no pad, target too"):
+        own += share
+    if slip == "pads, all 0" and target == pad:
+        own = 0
+    wanted = np.where(others, share, 0.0)
+    wanted[target] = own
+    return wanted
+
+
 def _smoothed(logits: Array, targets: Array, pad: int, smoothing: float, slip: str = "") -> float:
-    size, losses = logits.shape[-1], []
-    for b, t in np.ndindex(targets.shape):
-        target = targets[b, t]
-        if target == pad and not slip.startswith("pads"):
-            continue
-        row = logits[b, t] - logits[b, t].max()
-        kept = np.arange(size) != (pad if slip == "softmax without pad" else -1)
-        log_probs = row - np.log(np.exp(row[kept]).sum())
-        if slip == "over time":
-            column = logits[b] - logits[b].max(axis=0)
-            log_probs = column[t] - np.log(np.exp(column).sum(axis=0))
-        if slip == "no softmax":
-            log_probs = logits[b, t]
-        if slip == "twice":
-            log_probs = np.exp(log_probs) - np.log(np.exp(np.exp(log_probs)).sum())
-        others = [v for v in range(size) if v not in (target, pad)]
-        if slip in ("on pad", "pads"):
-            others = [v for v in range(size) if v != target]
-        wanted = np.zeros(size)
-        wanted[others] = smoothing / len(others)
-        wanted[target] = 1 - smoothing
-        shares = {"/(V-1)": smoothing / (size - 1), "/V": smoothing / size, "each": smoothing}
-        wanted[others] = shares.get(slip, wanted[others])
-        if slip == "target 1":
-            wanted[target] = 1
-        if slip == "pads, all 0" and target == pad:
-            wanted[pad] = 0
-        if slip == "library":
-            wanted = (1 - smoothing) * np.eye(size)[target] + smoothing / size
-        if slip == "no pad, target too":
-            wanted = np.where(np.arange(size) == pad, 0, smoothing / (size - 1))
-            wanted[target] += 1 - smoothing
-        if slip == "on pad, /(V-2)":
-            wanted = np.full(size, smoothing / (size - 2))
-            wanted[target] = 1 - smoothing
-        if slip == "target left out":
-            wanted[target] = 0
-        if slip == "swapped":
-            wanted[others], wanted[target] = (1 - smoothing) / len(others), smoothing
+    """The loss; `slip`: done wrong on purpose."""
+    log_probs, size, losses = (
+        _log_probs(logits, pad, slip),
+        logits.shape[-1],
+        np.zeros(targets.shape),
+    )
+    for place in np.ndindex(targets.shape):
+        q = _wanted(targets[place], pad, size, smoothing, slip)
+        losses[place] = -q @ log_probs[place]
         if slip == "divergence":
-            positive = wanted[wanted > 0]
-            losses.append((b, -wanted @ log_probs + positive @ np.log(positive)))
-        elif slip == "probabilities":
-            losses.append((b, -np.log(wanted @ np.exp(log_probs))))
-        else:
-            losses.append((b, -wanted @ log_probs))
-    values = [loss for _, loss in losses]
-    if slip == "sum":
-        return float(sum(values))
-    counts = {"B*T": targets.size, "B": len(targets), "V": size * len(values)}
-    if slip in counts:
-        return float(sum(values) / counts[slip])
+            losses[place] += q[q > 0] @ np.log(q[q > 0])
+        if slip == "probabilities":
+            losses[place] = -np.log(q @ np.exp(log_probs[place]))
+    real = (targets != pad) | slip.startswith("pads")
     if slip == "sentences":
-        means = [[v for c, v in losses if c == b] for b in range(len(targets))]
-        return float(np.mean([np.mean(each) for each in means if each]))
-    return float(np.mean(values))
+        return float(np.mean([row[kept].mean() for row, kept in zip(losses, real) if kept.any()]))
+    counts = {"sum": 1, "B*T": targets.size, "B": len(targets), "V": size * real.sum()}
+    return float(losses[real].sum() / counts.get(slip, real.sum()))
 
 
 SMOOTHING = {
