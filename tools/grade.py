@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,7 +65,7 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--assignment", default="", help="grade this assignment only, like 1")
     parser.add_argument("--out", default="", help="where to write (default: SUBMISSIONS-graded)")
     parser.add_argument(
-        "--jobs", type=int, default=0, help="processes at once (default: all cores)"
+        "--jobs", type=int, default=_cores(), help="processes at once (default: all cores)"
     )
     for name, default in Limits()._asdict().items():
         option = f"--{name.replace('_', '-')}"
@@ -205,15 +205,11 @@ def grade_all(tasks: Sequence[Task], setting: Setting, limits: Limits, jobs: int
     """Run the tasks, `jobs` at a time."""
     pool = ThreadPoolExecutor(jobs)
     try:
-        running: list[Future[Mark]] = [pool.submit(grade, task, setting, limits) for task in tasks]
-        following = tqdm(as_completed(running), total=len(running), unit="notebook", ncols=80)
-        with following:
-            for done in following:
-                done.result()
-    except KeyboardInterrupt:
+        running = [pool.submit(grade, task, setting, limits) for task in tasks]
+        for done in tqdm(as_completed(running), total=len(running), unit="notebook", ncols=80):
+            done.result()
+    finally:
         pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()
     return [done.result() for done in running]
 
 
@@ -259,8 +255,7 @@ def outcome_of(place: Path, out: Path, options: argparse.Namespace) -> list[Mark
             with scratch_folder(mark) as folder:
                 setting = probe(options.sandbox, mark, folder, limits)
                 print(f"Sandbox: {TOLD[setting.name]}.", flush=True)
-                jobs = min(options.jobs or _cores(), len(tasks))
-                made = grade_all(tasks, setting, limits, jobs)
+                made = grade_all(tasks, setting, limits, min(options.jobs, len(tasks)))
                 done = {task.path: mark for task, mark in zip(tasks, made, strict=True)}
         marks = [done[each.path] if isinstance(each, Task) else each for each in sorted_out]
         write(out / "grades.csv", grade_marks.table(marks), "utf-8-sig")
@@ -296,7 +291,7 @@ def main(words: Sequence[str]) -> int:
         if out == place or (place.is_dir() and out.is_relative_to(place)):
             raise GradeError("--out must not be inside the submissions.")
         for name in ("jobs", *Limits._fields):
-            if getattr(options, name) < 0 or (name != "jobs" and not getattr(options, name)):
+            if getattr(options, name) <= 0:
                 raise GradeError(f"--{name.replace('_', '-')} must be more than 0.")
         outcome_of(place, out, options)
     except (GradeError, FindError) as error:

@@ -55,11 +55,12 @@ class Submission(NamedTuple):
 
 
 class _Entry(NamedTuple):
-    """A file; or a folder, which has no `read`."""
+    """A file; or a folder, which has no `read`; or a file that cannot be opened, for a `reason`."""
 
     parts: tuple[str, ...]
     size: int
     read: Callable[[int], bytes] | None  # at most so many bytes
+    reason: str = ""
 
 
 class _Unreadable(Exception):
@@ -92,15 +93,13 @@ def find(place: Path) -> list[Submission]:
     return _told_apart(sorted(found, key=lambda each: (each.student, each.account, each.file)))
 
 
-def _sort_in(
-    entry: _Entry | tuple[tuple[str, ...], str], found: list[Submission], empty: dict
-) -> None:
+def _sort_in(entry: _Entry, found: list[Submission], empty: dict) -> None:
     """Put a notebook into `found`, and every student that is seen into `empty`."""
-    parts = entry[0]
+    parts = entry.parts
     whose = owner(parts)
     name = parts[-1].lower()
-    if not isinstance(entry, _Entry):
-        found.append(Submission(*whose, "/".join(parts), "", (), entry[1]))
+    if entry.reason:
+        found.append(Submission(*whose, "/".join(parts), "", (), entry.reason))
     elif entry.read is not None and name.endswith(".ipynb"):
         found.append(Submission(*whose, "/".join(parts), *_notebook(entry)))
     elif len(parts) > 1 or entry.read is None or CANVAS.fullmatch(parts[0]):
@@ -223,10 +222,8 @@ def _skipped(name: str) -> bool:
     return name.startswith(".") or name in SKIPPED
 
 
-def _unpacked(
-    entries: Iterator[_Entry], left: list[int], depth: int = 1
-) -> Iterator[_Entry | tuple[tuple[str, ...], str]]:
-    """The entries, and those of zip files among them; (parts, reason) for what cannot be opened."""
+def _unpacked(entries: Iterator[_Entry], left: list[int], depth: int = 1) -> Iterator[_Entry]:
+    """The entries, and those of zip files among them. `left`: bytes that may still be unpacked."""
     for entry in entries:
         yield entry
         if entry.read is None or not entry.parts[-1].lower().endswith(".zip"):
@@ -238,9 +235,9 @@ def _unpacked(
             left[0] -= len(data)
             inner = list(_in_zip(zipfile.ZipFile(io.BytesIO(data))))
         except _Unreadable as error:
-            yield entry.parts, str(error)
+            yield entry._replace(reason=str(error))
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-            yield entry.parts, "the zip file is damaged"
+            yield entry._replace(reason="the zip file is damaged")
         else:
             placed = (each._replace(parts=entry.parts + each.parts) for each in inner)
             yield from _unpacked(placed, left, depth + 1)

@@ -68,7 +68,11 @@ def graded(
         printed = "".join(done.printed for _, done in own if done)
         told["printed"] = shortened(re.sub(r"(?m)^✓ \w+: passed\n", "", printed), left)
         mark["exercises"].append(told)
-    mark["cells"] = [_other(step, done, left) for step, done in results if _odd(step, done)]
+    mark["cells"] = [
+        _other(step, done, left)
+        for step, done in results
+        if done and not step.exercise and (done.message or done.printed)
+    ]
     mark["notes"] = _notes(submission, assignment, results)
     mark["points"] = sum(each["points"] for each in mark["exercises"])
     reasons: dict[str, list[str]] = defaultdict(list)
@@ -85,8 +89,7 @@ def _exercise(exercise: Exercise, own: Results, answered: bool, limits: Limits) 
     check: then the visible one has stood its own trial."""
     code = next((step.source for step, _ in own if step.kind == "answer"), "")
     broken = [done.message for step, done in own if done and done.killed and step.kind != "hidden"]
-    reason = "" if answered else MISSING
-    reason = broken[0] if broken else reason
+    reason = broken[0] if broken else "" if answered else MISSING
     checks = []
     for step, done in own:
         if step.kind in ("check", "hidden"):
@@ -127,9 +130,8 @@ def _why(told: Mark) -> str:
         line = f"it does not run: {line.partition('  got ')[2].strip()}"
     line = " ".join(line.partition("\n  ")[0].split())
     line = line if len(line) <= REASON else f"{line[:REASON]} …"
-    return (
-        f"hidden tests: {line}" if failed and failed[0]["hidden"] and not told["reason"] else line
-    )
+    in_hidden = failed and failed[0]["hidden"] and not told["reason"]
+    return f"hidden tests: {line}" if in_hidden else line
 
 
 def _notes(submission: Submission, assignment: Assignment, results: Results) -> list[str]:
@@ -157,12 +159,8 @@ def _suspicion(results: Results) -> list[str]:
     return [f"look at the code, which uses {', '.join(used)}"] if used else []
 
 
-def _odd(step: Step, done: Outcome | None) -> bool:
-    return bool(done and not step.exercise and (done.message or done.printed))
-
-
-def _other(step: Step, done: Outcome | None, left: list[int]) -> Mark:
-    assert done
+def _other(step: Step, done: Outcome, left: list[int]) -> Mark:
+    """A cell outside the exercises that failed or printed something."""
     told = {"code": shortened(step.source, [ONE]), "message": clean(done.message)}
     return told | {"printed": shortened(done.printed, left)}
 
@@ -234,12 +232,11 @@ def pages(marks: Iterable[Mark], hidden_messages: bool = True) -> dict[str, str]
         whose[mark["student"]].append(mark)
     made: dict[str, str] = {}
     for student, own in whose.items():
-        name = count = safe(student)
-        number = 1
-        while f"{count}.html".casefold() in map(str.casefold, made):
+        name, number = safe(student), 1
+        while f"{name}.html".casefold() in map(str.casefold, made):
             number += 1
-            count = f"{name}-{number}"
-        made[f"{count}.html"] = feedback(student, own, hidden_messages)
+            name = f"{safe(student)}-{number}"
+        made[f"{name}.html"] = feedback(student, own, hidden_messages)
     return made
 
 

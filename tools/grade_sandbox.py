@@ -60,14 +60,9 @@ def _is_system(path: Path) -> bool:
     return any(path.is_relative_to(each) for each in SYSTEM)
 
 
-def _unshare(work: Path, command: list[str]) -> list[str]:
-    spaces = ["--net", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
+def _unshare(*spaces: str) -> Sandbox:
     root = [] if os.geteuid() == 0 else ["--map-root-user"]
-    return ["unshare", *root, *spaces, "--", *command]
-
-
-def _unshare_net(work: Path, command: list[str]) -> list[str]:
-    return ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), "--net", "--", *command]
+    return lambda work, command: ["unshare", *root, *spaces, "--", *command]
 
 
 def _none(work: Path, command: list[str]) -> list[str]:
@@ -78,8 +73,8 @@ def candidates(asked: str = "auto") -> list[tuple[str, Sandbox]]:
     """The kinds of sandbox to try, the best first."""
     every: list[tuple[str, Sandbox]] = [
         ("bwrap", _bwrap),
-        ("unshare", _unshare),
-        ("unshare", _unshare_net),
+        ("unshare", _unshare("--net", "--pid", "--fork", "--kill-child=KILL", "--mount-proc")),
+        ("unshare", _unshare("--net")),
         ("none", _none),
     ]
     return [
