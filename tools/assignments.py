@@ -149,12 +149,9 @@ def table(folder: Path = SOURCES) -> str:
 def check_docstrings(chapter: int) -> dict[str, str]:
     """Exercise → the docstring of its check, read without importing it."""
     module = ROOT / "code" / "attention_course" / "checks" / f"chapter{chapter}.py"
-    functions = filter(
-        lambda node: isinstance(node, ast.FunctionDef),
-        ast.parse(module.read_text(encoding="utf-8")).body,
-    )
-    found = {function.name: ast.get_docstring(function) or "" for function in functions}
-    return {name: " ".join(text.split()) for name, text in found.items()}
+    nodes = ast.parse(module.read_text(encoding="utf-8")).body
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
+    return {each.name: " ".join((ast.get_docstring(each) or "").split()) for each in functions}
 
 
 def _write(path: Path, text: str) -> None:

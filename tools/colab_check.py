@@ -137,11 +137,9 @@ def main(arguments: list[str]) -> int:
         clone = snapshot(Path(work, "course"))
         wheel = build_wheel(clone, Path(work, "wheel"))
         sources = {"git": f"git+file://{clone}", "wheel": str(wheel)}
-        written = [
-            student_edition(n, Path(work)) for n in notebooks if n.parent.name == "exercises"
-        ]
-        notebooks += written
-        for notebook in notebooks:
+        exercises = [notebook for notebook in notebooks if notebook.parent.name == "exercises"]
+        editions = [student_edition(notebook, Path(work)) for notebook in exercises]
+        for notebook in notebooks + editions:
             for kind, source in sources.items():
                 begin = time.monotonic()
                 passed = check(notebook, source, versions)
