@@ -45,64 +45,62 @@ def _eos_at(tokens: Array, places: Array) -> Array:
     return result
 
 
+def _wrong_inputs(tokens: Array, inputs: Array, targets: Array) -> dict[str, Array]:
+    """Mistake → what the decoder reads, with the usual ids."""
+    first, ends = np.full((len(tokens), 1), SOS), (tokens != PAD).sum(axis=1)
+    return {
+        "<eos> was put in front instead of <sos>": np.where(inputs == SOS, EOS, inputs),
+        "the two were swapped: the input starts with <sos>": targets,
+        "shorter rows read <eos>, too; it is only asked for, never read": np.concatenate(
+            [first, _eos_at(tokens, ends)[:, :-1]], axis=1
+        ),
+        "<sos> is not there": np.concatenate([tokens, 0 * first + PAD], axis=1),
+    }
+
+
+def _wrong_targets(tokens: Array, inputs: Array, targets: Array) -> dict[str, Array]:
+    """Mistake → what the decoder is asked for, with the usual ids."""
+    (rows, length), ends = tokens.shape, (tokens != PAD).sum(axis=1)
+    places = {
+        "<eos> stands after the padding; put it where the first pad was": np.full(rows, length),
+        "argmax looked for the first pad; in a full row it finds none and says 0": (
+            np.where(ends == length, 0, ends)
+        ),
+        "<eos> is one place too early, on the last word": ends - 1,
+        "the first row's length was used for all rows": np.full(rows, ends[0]),
+    }
+    return {
+        "the target is what the decoder reads: a model that echoes has loss 0": inputs,
+        "no <eos>: the model would never learn to stop": np.where(targets == EOS, PAD, targets),
+        "every pad became <eos>; only the first one does": np.where(targets == PAD, EOS, targets),
+    } | {told: _eos_at(tokens, place) for told, place in places.items()}
+
+
 @exercise
 def shift_targets(answer, draw):
     """`<sos>` in front, `<eos>` after the last real token, the ids as arguments."""
-    small = np.array([[5, 6, 0], [7, 8, 9]])
+    small, others = np.array([[5, 6, 0], [7, 8, 9]]), np.array([[5, 0, 9], [7, 8, 4]])
     lengths = draw.integers(1, 7, size=4)
     lengths[0] = 6
     large = np.where(np.arange(6) < lengths[:, None], draw.integers(3, 20, size=(4, 6)), PAD)
-    others = np.array([[5, 0, 9], [7, 8, 4]])
-    for tokens, ids in ((small, (SOS, EOS, PAD)), (others, (3, 6, 9)), (large, (SOS, EOS, PAD))):
-        inputs, targets = _shifted(tokens, *ids)
-        trial = Trial(answer, tokens=tokens, **dict(zip(("sos", "eos", "pad"), ids, strict=True)))
-        got_in, got_out = trial.outputs("decoder_in", "decoder_out")
+    usual = {"sos": SOS, "eos": EOS, "pad": PAD}
+    for tokens, ids in ((small, usual), (others, {"sos": 3, "eos": 6, "pad": 9}), (large, usual)):
+        inputs, targets = _shifted(tokens, **ids)
+        got_in, got_out = Trial(answer, tokens=tokens, **ids).outputs("decoder_in", "decoder_out")
         rows, length = tokens.shape
         causes = {(rows, length): "a column was dropped; with <sos> or <eos> there is one more"}
         got_in.shape("(B,T+1)", (rows, length + 1), causes)
         got_out.shape("(B,T+1)", (rows, length + 1), causes)
-        property = "the decoder reads <sos>, then the target's tokens"
-        asked = "the decoder is asked for the tokens, then <eos> directly after the last real one"
-        if tokens is others:
+        cause, wrong_in, wrong_out = "", {}, {}
+        if ids is usual:
+            wrong_in = _wrong_inputs(tokens, inputs, targets)
+            wrong_out = _wrong_targets(tokens, inputs, targets)
+        else:
             cause = "an id is written into the code; `sos`, `eos` and `pad` are arguments"
-            got_in.equals(property, inputs, cause=cause)
-            got_out.equals(asked, targets, cause=cause)
-            continue
-        ends = (tokens != PAD).sum(axis=1)
-        framed = np.concatenate([np.full((rows, 1), SOS), _eos_at(tokens, ends)[:, :-1]], axis=1)
-        got_in.equals(
-            property,
-            inputs,
-            {
-                "<eos> was put in front instead of <sos>": np.where(inputs == SOS, EOS, inputs),
-                "the two were swapped: the input starts with <sos>": targets,
-                "shorter rows read <eos>, too; it is only asked for, never read": framed,
-                "<sos> is not there": np.concatenate([tokens, np.full((rows, 1), PAD)], axis=1),
-            },
-        )
-        got_out.equals(
-            asked,
-            targets,
-            {
-                "the target is what the decoder reads: a model that echoes has loss 0": inputs,
-                "<eos> stands after the padding; put it where the first pad was": _eos_at(
-                    tokens, np.full(rows, length)
-                ),
-                "no <eos>: the model would never learn to stop": np.where(
-                    targets == EOS, PAD, targets
-                ),
-                "argmax looked for the first pad; in a full row it finds none and says 0": _eos_at(
-                    tokens, np.where(ends == length, 0, ends)
-                ),
-                "<eos> is one place too early, on the last word": _eos_at(tokens, ends - 1),
-                "every pad became <eos>; only the first one does": np.where(
-                    targets == PAD, EOS, targets
-                ),
-                "the first row's length was used for all rows": _eos_at(
-                    tokens, np.full(rows, ends[0])
-                ),
-            },
-        )
+        told = "the decoder reads <sos>, then the target's tokens"
+        got_in.equals(told, inputs, wrong_in, cause)
+        told = "the decoder is asked for the tokens, then <eos> directly after the last real one"
+        got_out.equals(told, targets, wrong_out, cause)
 
 
 def _log_softmax(logits: Array) -> Array:

@@ -332,66 +332,79 @@ def _why_no_number(weights: Array, otherwise: str) -> str:
     return "a row in which everything is hidden has no softmax" if nothing.any() else otherwise
 
 
+def _scored(x: Array, w_q: Array, w_k: Array) -> Array:
+    return np.einsum("btd,dk,ek,bse->bts", x, w_q, w_k, x) / w_q.shape[1] ** 0.5
+
+
+def _look_trial(answer: Callable, *given: Array) -> tuple[Trial, Output, Output]:
+    trial = Trial(answer, **dict(zip(("x", "w_q", "w_k", "w_v"), given, strict=True)))
+    return trial, *trial.outputs("context", "weights")
+
+
+def _check_look(answer: Callable, x: Array, w_q: Array, w_k: Array, w_v: Array) -> None:
+    """Shapes, zeros, sums and values."""
+    (batch, words, size), d_v = x.shape, w_v.shape[1]
+    scores, values = _scored(x, w_q, w_k), x @ w_v
+    trial, context, weights = _look_trial(answer, x, w_q, w_k, w_v)
+    causes = {(batch, words, words): "the two come in the other order: context first"}
+    causes[1, words, d_v] = "only the first sentence is there"
+    context.shape("(B,T,d_v)", (batch, words, d_v), causes)
+    weights.shape("(B,T,T)", (batch, words, words))
+    both = np.concatenate([context.value, weights.value], axis=-1)
+    fits = close(context.value, weights.value @ values)
+    told = "" if fits else "the context is not made with the weights that are returned"
+    wrong = _wrong_looks(scores, values, w_q.shape[1] ** -0.5, size)
+    cause = named(both, wrong, _why_no_number(weights.value, told))
+    later = weights.value * (1 - np.tri(words))
+    property = "later words have the weight 0"
+    trial.must(property, not later.any(), "zeros above the diagonal", weights.value, cause)
+    sums = weights.value.sum(axis=-1)
+    property = "what each row gives to the words it may see sums to 1"
+    trial.must(property, close(sums, np.ones_like(sums)), "1", sums, cause)
+    right_context, right_weights = _looks(scores, values)
+    context.equals("the context", right_context, cause=cause)
+    weights.equals("the weights", right_weights, cause=cause)
+
+
+def _check_large_scores(answer: Callable, x: Array, w_q: Array, w_k: Array, w_v: Array) -> None:
+    """Those of a later word, and a row's own."""
+
+    def pushed(x: Array, rows: slice) -> Mistakes:
+        wrong = _wrong_looks(_scored(x, w_q, w_k), x @ w_v, w_q.shape[1] ** -0.5, x.shape[-1])
+        return [(told, each[:, rows, : w_v.shape[1]]) for told, each in wrong if told == PUSHED]
+
+    last, earlier = x.copy(), slice(-1)
+    last[:, -1] = 1000 * x[:, 0] @ w_q @ w_k.T  # the first word asks for just this
+    trial, context, _ = _look_trial(answer, last, w_q, w_k, w_v)
+    got = Output(trial, "context", context.value[:, earlier])
+    cause = (
+        "later words are taken out after the softmax, or after the largest score was looked "
+        "for: where a later word has a huge score, nothing is left to divide"
+    )
+    property = "another last word moves no earlier row, however large its scores"
+    right = _looks(_scored(x, w_q, w_k), x @ w_v)[0][:, earlier]
+    got.equals(property, right, pushed(last, earlier), cause)
+
+    _, context, _ = _look_trial(answer, 100 * x, w_q, w_k, w_v)
+    cause = (
+        "exp of a thousand is infinite: the row's largest score, of those that may be seen, was "
+        "taken away before, and that was in order"
+    )
+    property = "a row's own scores may be large, too"
+    right = _looks(_scored(100 * x, w_q, w_k), 100 * x @ w_v)[0]
+    context.equals(property, right, pushed(100 * x, slice(None)), cause)
+
+
 @exercise
 def look_back(answer, draw):
     """No word reaches one before it, in weights and in contexts; rows sum to 1."""
-
-    def call(x):
-        trial = Trial(answer, x=x, w_q=w_q, w_k=w_k, w_v=w_v)
-        return trial, *trial.outputs("context", "weights")
-
-    def scored(x):
-        return np.einsum("btd,dk,ek,bse->bts", x, w_q, w_k, x) * scale
-
-    def pushed(x):
-        wrong = _wrong_looks(scored(x), x @ w_v, scale, x.shape[-1])
-        return [each[..., : w_v.shape[1]] for told, each in wrong if told == PUSHED]
-
     w_q, w_k = np.zeros((3, 4)), np.zeros((3, 4))
     w_q[:, 0], w_k[:, 0] = [2, 0, -2], np.log([1, 2, 4])
     small = np.eye(3)[None], w_q, w_k, np.array([[1.0], [2.0], [4.0]])
     large = [draw.standard_normal(shape) for shape in ((2, 5, 6), (6, 3), (6, 3), (6, 4))]
-    for x, w_q, w_k, w_v in (small, large):
-        (batch, words, size), scale = x.shape, w_q.shape[1] ** -0.5
-        expected, expected_weights = _looks(scored(x), x @ w_v)
-        trial, context, weights = call(x)
-        causes = {(batch, words, words): "the two come in the other order: context first"}
-        causes[1, words, w_v.shape[1]] = "only the first sentence is there"
-        context.shape("(B,T,d_v)", (batch, words, w_v.shape[1]), causes)
-        weights.shape("(B,T,T)", (batch, words, words))
-        both = np.concatenate([context.value, weights.value], axis=-1)
-        fits = close(context.value, weights.value @ (x @ w_v))
-        told = "" if fits else "the context is not made with the weights that are returned"
-        wrong = _wrong_looks(scored(x), x @ w_v, scale, size)
-        cause = named(both, wrong, _why_no_number(weights.value, told))
-        later = weights.value * (1 - np.tri(words))
-        property = "later words have the weight 0"
-        trial.must(property, not later.any(), "zeros above the diagonal", weights.value, cause)
-        sums = weights.value.sum(axis=-1)
-        property = "what each row gives to the words it may see sums to 1"
-        trial.must(property, close(sums, np.ones_like(sums)), "1", sums, cause)
-        context.equals("the context", expected, cause=cause)
-        weights.equals("the weights", expected_weights, cause=cause)
-
-        last = x.copy()
-        last[:, -1] = 1000 * x[:, 0] @ w_q @ w_k.T  # the first word asks for just this
-        far, context, _ = call(last)
-        rows = context.value[:, :-1]
-        cause = (
-            "later words are taken out after the softmax, or after the largest score was looked "
-            "for: where a later word has a huge score, nothing is left to divide"
-        )
-        cause = PUSHED if any(close(rows, each[:, :-1]) for each in pushed(last)) else cause
-        property = "another last word moves no earlier row, however large its scores"
-        far.must(property, close(rows, expected[:, :-1]), expected[:, :-1], rows, cause)
-
-        _, context, _ = call(100 * x)
-        expected, rows = _looks(scored(100 * x), 100 * x @ w_v)[0], context.value
-        cause = "exp of a thousand is infinite: the row's largest score, of those that may be "
-        cause += "seen, was taken away before, and that was in order"
-        cause = PUSHED if any(close(rows, each) for each in pushed(100 * x)) else cause
-        property = "a row's own scores may be large, too"
-        context.equals(property, expected, cause=cause)
+    for given in (small, large):
+        _check_look(answer, *given)
+        _check_large_scores(answer, *given)
 
 
 # --- Label smoothing ------------------------------------------------------------
@@ -579,38 +592,27 @@ def _wrong_norms(x: Array, w: Array, b: Array, epsilon: float) -> Mistakes:
 
 
 def _wrong_norm_gradients(x: Array, w: Array, epsilon: float, dy: Array) -> Mistakes:
-    sigma = np.sqrt(x.var(-1, keepdims=True) + epsilon)
-    normed = (x - x.mean(-1, keepdims=True)) / sigma
-    d = dy * w
-    average = d.mean(-1, keepdims=True)
-    product = normed * (d * normed).mean(-1, keepdims=True)
-    yield "mean and variance are taken for constants; both depend on x", d / sigma
-    yield "the variance is taken for a constant; it depends on x", (d - average) / sigma
-    yield "the mean is taken for a constant; it depends on x", (d - product) / sigma
-    yield (
-        "w is missing on the way back",
-        (dy - dy.mean(-1, keepdims=True) - normed * (dy * normed).mean(-1, keepdims=True)) / sigma,
-    )
-    yield "the division by σ is missing on the way back", d - average - product
-    yield "a sign: the part of the variance is added", (d - average + product) / sigma
+    def mean(array: Array) -> Array:
+        return array.mean(-1, keepdims=True)
+
+    def back(d: Array, of_mean: float = 1, of_variance: float = 1) -> Array:
+        return (d - of_mean * mean(d) - of_variance * normed * mean(d * normed)) / sigma
+
+    sigma, size = np.sqrt(x.var(-1, keepdims=True) + epsilon), x.shape[-1]
+    normed, d = (x - mean(x)) / sigma, dy * w
+    yield "mean and variance are taken for constants; both depend on x", back(d, 0, 0)
+    yield "the variance is taken for a constant; it depends on x", back(d, 1, 0)
+    yield "the mean is taken for a constant; it depends on x", back(d, 0, 1)
+    yield "w is missing on the way back", back(dy)
+    yield "the division by σ is missing on the way back", back(d) * sigma
+    yield "a sign: the part of the variance is added", back(d, 1, -1)
     told = "w comes last on the way back; it was last on the way there, so it comes first"
-    back = (
-        dy - dy.mean(-1, keepdims=True) - normed * (dy * normed).mean(-1, keepdims=True)
-    ) / sigma
-    yield told, w * back
-    away = normed * sigma
-    yield (
-        "x − μ stands where x̂ belongs: a division by σ² is missing in the part of the variance",
-        (d - average - away * (d * away).mean(-1, keepdims=True)) / sigma,
-    )
-    yield (
-        "the part of the variance is twice as large: the root's 1/2 is missing",
-        (d - average - 2 * product) / sigma,
-    )
-    yield (
-        "sums over D where means belong",
-        (d - d.sum(-1, keepdims=True) - normed * (d * normed).sum(-1, keepdims=True)) / sigma,
-    )
+    yield told, w * back(dy)
+    told = "x − μ stands where x̂ belongs: a division by σ² is missing in the part of the variance"
+    yield told, back(d, 1, sigma**2)
+    told = "the part of the variance is twice as large: the root's 1/2 is missing"
+    yield told, back(d, 1, 2)
+    yield "sums over D where means belong", back(d, size, size)
 
 
 def _wrong_sums(x: Array, w: Array, b: Array, epsilon: float, dy: Array) -> Mistakes:

@@ -990,76 +990,93 @@ def _gradients(
 GRADIENTS = ("dx", "dW_Q", "dW_K", "dW_V", "dW_O")
 
 
-def _wrong_gradients(inputs: list) -> dict[str, dict[str, Array]]:
-    """Gradient -> mistake -> what it gives."""
-    paths, per_sentence = _gradients(*inputs)
-    query, key, value = paths
-    missing = {"query": key + value, "key": query + value, "value": query + key}
-    found = {name: {} for name in GRADIENTS}
-    for path, dx in missing.items():
-        found["dx"][f"x is used three times, and the path through the {path} is missing"] = dx
-    for path, dx in zip(PARTS, paths, strict=True):
-        found["dx"][f"x is used three times, and only the path through the {path} is there"] = dx
-    wrong = {
-        "the scale √d_k was forgotten on the way back": {"scaled": 0},
-        "the scale √d_k stands twice on the way back": {"scaled": 2},
-        "in the forward pass " + UNSCALED: {"root": 1},
-        "in the forward pass " + MODEL_SCALE: {"root": inputs[1].shape[-1]},
-        "in the forward pass the scores were divided by √(N·d_k), not by √d_k": {
-            "root": inputs[2].shape[1]
-        },
-        "the softmax's backward has no sum over the row: a(1 − a) is its diagonal alone": {
-            "backward": "diagonal"
-        },
-        "the softmax's backward takes no weighted mean of its row away": {"backward": "no mean"},
-        "the softmax's backward is missing": {"backward": "missing"},
-        "the softmax's backward takes the plain mean of a row away; it is weighted": {
-            "backward": "plain mean"
-        },
-        "the softmax's backward takes the plain sum of a row away; it is weighted": {
-            "backward": "plain sum"
-        },
-        "the softmax's backward sums over the queries; the sum goes over a row's keys": {
-            "backward": "queries"
-        },
-        "the softmax's backward: the weighted mean is taken away first, then comes the product": {
-            "backward": "late"
-        },
-        "the softmax's backward takes one sum of everything away; each row has its own": {
-            "backward": "everything"
-        },
-        "on the way to keys and values a transpose is missing: T and S change places": {
-            "turned": False
-        },
-        "dcontext was split by a reshape alone": {"cut": _in_memory},
-        "contexts or gradients were merged by a reshape alone": {"join": _join_in_memory},
-        "on the way back split and merge are reshapes alone": {
-            "cut": _in_memory,
-            "join": _join_in_memory,
-        },
-    }
-    changed = {mistake: (inputs, options) for mistake, options in wrong.items()}
+SLIPS = {
+    "the scale √d_k was forgotten on the way back": {"scaled": 0},
+    "the scale √d_k stands twice on the way back": {"scaled": 2},
+    "in the forward pass " + UNSCALED: {"root": 1},
+    "the softmax's backward has no sum over the row: a(1 − a) is its diagonal alone": {
+        "backward": "diagonal"
+    },
+    "the softmax's backward takes no weighted mean of its row away": {"backward": "no mean"},
+    "the softmax's backward is missing": {"backward": "missing"},
+    "the softmax's backward takes the plain mean of a row away; it is weighted": {
+        "backward": "plain mean"
+    },
+    "the softmax's backward takes the plain sum of a row away; it is weighted": {
+        "backward": "plain sum"
+    },
+    "the softmax's backward sums over the queries; the sum goes over a row's keys": {
+        "backward": "queries"
+    },
+    "the softmax's backward: the weighted mean is taken away first, then comes the product": {
+        "backward": "late"
+    },
+    "the softmax's backward takes one sum of everything away; each row has its own": {
+        "backward": "everything"
+    },
+    "on the way to keys and values a transpose is missing: T and S change places": {
+        "turned": False
+    },
+    "dcontext was split by a reshape alone": {"cut": _in_memory},
+    "contexts or gradients were merged by a reshape alone": {"join": _join_in_memory},
+    "on the way back split and merge are reshapes alone": {
+        "cut": _in_memory,
+        "join": _join_in_memory,
+    },
+}
+
+
+def _slipped(inputs: list) -> dict[str, dict[str, Array]]:
+    """Mistake -> gradient -> what it gives, for a slip on the way."""
+    doutput, x, W_Q, *_ = inputs
+    changed = {mistake: (inputs, options) for mistake, options in SLIPS.items()}
+    changed["in the forward pass " + MODEL_SCALE] = (inputs, {"root": x.shape[-1]})
+    told = "in the forward pass the scores were divided by √(N·d_k), not by √d_k"
+    changed[told] = (inputs, {"root": W_Q.shape[1]})
     changed["there is one head; `heads` was not used"] = ([*inputs[:-1], 1], {})
     told = "doutput was not used, as if it were 1 everywhere"
-    changed[told] = ([np.ones_like(inputs[0]), *inputs[1:]], {})
+    changed[told] = ([np.ones_like(doutput), *inputs[1:]], {})
+    found = {}
     for mistake, (given, options) in changed.items():
         paths, dmatrices = _gradients(*given, **options)
         gradients = [sum(paths), *(d.sum(0) for d in dmatrices)]
-        for name, gradient in zip(GRADIENTS, gradients, strict=True):
-            found[name][mistake] = gradient
-    for name, gradient in zip(GRADIENTS[1:], per_sentence, strict=True):
-        for other, its in zip(GRADIENTS[1:], per_sentence, strict=True):
+        found[mistake] = dict(zip(GRADIENTS, gradients, strict=True))
+    return found
+
+
+def _wrong_paths(doutput: Array, paths: list[Array]) -> dict[str, Array]:
+    """Mistake -> dx."""
+    found, dx = {}, sum(paths)
+    for path, part in zip(PARTS, paths, strict=True):
+        found[f"x is used three times, and the path through the {path} is missing"] = dx - part
+        found[f"x is used three times, and only the path through the {path} is there"] = part
+    found["the mean of the three paths was taken; dx is their sum"] = dx / 3
+    found["doutput was added; there is no path around this layer"] = dx + doutput
+    return found
+
+
+def _wrong_sums(gradient: Array, words: int) -> dict[str, Array]:
+    """Mistake -> the gradient of a matrix, from that of each sentence."""
+    return {
+        "the gradient is a mean over sentences; it is their sum": gradient.mean(0),
+        "only the first sentence was counted": gradient[0],
+        "only the last sentence was counted": gradient[-1],
+        "the gradient is a mean over words; it is their sum": gradient.sum(0) / words,
+        "the gradient is transposed: its rows are what comes in": gradient.sum(0).T,
+        "the sign is wrong: it is the gradient, not the step": -gradient.sum(0),
+    }
+
+
+def _wrong_gradients(inputs: list) -> dict[str, dict[str, Array]]:
+    """Gradient -> mistake -> what it gives."""
+    (paths, per_sentence), slipped = _gradients(*inputs), _slipped(inputs)
+    doutput, x, _, _, W_V, *_ = inputs
+    found = {"dx": _wrong_paths(doutput, paths) | part_of(slipped, "dx")}
+    matrices = dict(zip(GRADIENTS[1:], per_sentence, strict=True))
+    for name, gradient in matrices.items():
+        found[name] = part_of(slipped, name) | _wrong_sums(gradient, x.shape[0] * x.shape[1])
+        for other, its in matrices.items():
             found[name][f"this is {other}; the order is {', '.join(GRADIENTS)}"] = its.sum(0)
-        found[name]["the gradient is a mean over sentences; it is their sum"] = gradient.mean(0)
-        found[name]["only the first sentence was counted"] = gradient[0]
-        found[name]["only the last sentence was counted"] = gradient[-1]
-        words = inputs[0].shape[0] * inputs[0].shape[1]
-        found[name]["the gradient is a mean over words; it is their sum"] = gradient.sum(0) / words
-        found[name]["the gradient is transposed: its rows are what comes in"] = gradient.sum(0).T
-        found[name]["the sign is wrong: it is the gradient, not the step"] = -gradient.sum(0)
-    dx, (doutput, x, _, _, W_V, *_) = query + key + value, inputs
-    found["dx"]["the mean of the three paths was taken; dx is their sum"] = dx / 3
-    found["dx"]["doutput was added; there is no path around this layer"] = dx + doutput
     told = "dW_O was made from the values; what W_O gets are the merged contexts"
     found["dW_O"][told] = np.tensordot(x @ W_V, doutput, axes=((0, 1), (0, 1)))
     return found
