@@ -72,7 +72,8 @@ def test_the_cells_of_an_exercise(exercise: str):
     statement, answer = cells["statement"][0].source, cells["answer"][0].source
     promised = int(assignments.STATEMENT.match(statement)[5])
     given = [assignments.points(cells[kind][0]) for kind in ("check", "hidden")]
-    assert sum(given) == promised and min(given) >= 1
+    told = f"{exercise}: the cells give {sum(given)} points, the statement promises {promised}"
+    assert sum(given) == promised and min(given) >= 1, told
     assert len(assignments.HINT.findall(cells["hints"][0].source)) == 3
     assert re.search(rf"(?m)^def {exercise}\(", answer), "the answer is a function of that name"
     assert f"`{exercise}(" in statement, "the statement says what to call it with"
@@ -81,8 +82,8 @@ def test_the_cells_of_an_exercise(exercise: str):
 
 
 def test_the_table_for_instructors_says_what_each_exercise_tests():
-    rows = assignments.table().splitlines()[2:]
-    assert len(rows) == len(ANSWERS)
+    head, _, *rows = assignments.table().splitlines()
+    assert len(rows) == len(ANSWERS) and {row.count("|") for row in rows} == {head.count("|")}
     for row in rows:
         assert re.fullmatch(r"\| \[\d\.\d+ [^|]+ \| [^|]+ \| [^|]{12,200} \|", row), row
 
@@ -198,6 +199,7 @@ def test_nothing_leaks_into_what_students_get(name: str):
             assert json.dumps(line, ensure_ascii=False)[1:-1] not in text, line
     assert "BEGIN" not in text and "END" not in text
     assert not any(cell.get("outputs") for cell in notebook.cells)
+    assert ":::" not in text, "Colab shows a directive as plain text: use <details>"
 
 
 @every_assignment
@@ -224,3 +226,12 @@ def test_zips_hold_one_notebook_an_assignment(tmp_path: Path):
         assert zipfile.ZipFile(archive).namelist() == [f"{name}.ipynb" for name in SOURCES]
     again = student.read_bytes()
     assert assignments.write_zips(tmp_path)[0].read_bytes() == again
+
+
+def test_a_word_that_the_setting_does_not_know_is_refused(monkeypatch: pytest.MonkeyPatch):
+    for asked, shown in (("no", False), ("NO", False), ("yes", True)):
+        monkeypatch.setenv("COURSE_SOLUTIONS", asked)
+        assert assignments.with_solutions() is shown
+    monkeypatch.setenv("COURSE_SOLUTIONS", "off")
+    with pytest.raises(ValueError, match="'off', expected 'yes' or 'no'"):
+        assignments.with_solutions()

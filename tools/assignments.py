@@ -106,7 +106,7 @@ def _on_the_page(cell: NotebookNode, solutions: bool) -> list[NotebookNode]:
     exercise, kind = part(cell)
     if kind == "hidden":
         return []
-    if kind == "hints":
+    if cell.cell_type == "markdown":
         cell.source = HINT.sub(r":::{dropdown} \1\n\2\n:::", cell.source)
     if kind == "check":
         cell.outputs = []
@@ -118,9 +118,17 @@ def _on_the_page(cell: NotebookNode, solutions: bool) -> list[NotebookNode]:
     return [cell, answer] if solutions else [cell]
 
 
+def with_solutions() -> bool:
+    """Whether the book shows solutions: COURSE_SOLUTIONS in the environment, "yes" or "no"."""
+    asked = os.environ.get("COURSE_SOLUTIONS", "yes").lower()
+    if asked not in ("yes", "no"):
+        raise ValueError(f"COURSE_SOLUTIONS is {asked!r}, expected 'yes' or 'no'")
+    return asked == "yes"
+
+
 def write_pages(folder: Path = SOURCES) -> None:
     """Write the book's pages into `folder`/book and, beside them, the notebooks to download."""
-    solutions = os.environ.get("COURSE_SOLUTIONS", "yes").lower() not in ("no", "0", "false")
+    solutions = with_solutions()
     for path in sources(folder):
         source, page = read(path), folder / "book" / path.name
         _write(page, nbformat.writes(for_the_book(source, path.name, solutions)))
@@ -130,10 +138,7 @@ def write_pages(folder: Path = SOURCES) -> None:
 
 def table(folder: Path = SOURCES) -> str:
     """All exercises as a Markdown table; what each tests is the docstring of its check."""
-    lines = [
-        "| | exercise | level | minutes | points | what is tested |",
-        "|---|---|---|---|---|---|",
-    ]
+    lines = ["| exercise | level, minutes, points | what is tested |", "|---|---|---|"]
     for path in sources(folder):
         tested = check_docstrings(int(path.stem[:2]))
         for cell in read(path).cells:

@@ -150,13 +150,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     try:
         index = build(book)
-    except BuildFailed as failure:
+    except (BuildFailed, ValueError) as failure:
         print(failure, file=sys.stderr)
         return 1
     except OSError as error:
         print(explain(error, book), file=sys.stderr)
         return 1
-    print(f"The book: {index}\nTo read it in a browser: make serve")
+    setting = "" if assignments.with_solutions() else "COURSE_SOLUTIONS=no "
+    print(f"The book: {index}")
+    if setting:
+        print("It shows no solutions. A `make book` without that setting puts them back.")
+    print(f"To read it in a browser: {setting}make serve")
     return 0
 
 
