@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import re
+import textwrap
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -28,8 +28,8 @@ class Case(NamedTuple):
     """A submission, and what the table must say about it."""
 
     text: str
-    points: int
-    reason: str  # a pattern of the whole reason; the number of the first exercise is 1.1
+    points: int = FULL
+    reason: str = ""  # a pattern of the whole reason; the number of the first exercise is 1.1
 
 
 def solved() -> NotebookNode:
@@ -41,22 +41,21 @@ def solved() -> NotebookNode:
     return notebook
 
 
-def place(notebook: NotebookNode, kind: str = "answer") -> int:
+def place(cells: list[NotebookNode], kind: str = "answer") -> int:
     """Where the first exercise's cell of this kind is."""
-    parts = [assignments.part(cell) for cell in notebook.cells]
-    return parts.index((FIRST, kind))
+    return [assignments.part(cell) for cell in cells].index((FIRST, kind))
 
 
 def code(text: str) -> NotebookNode:
     return nbformat.v4.new_code_cell(text)
 
 
-def answer(body: str, before: str = "", after: str = "") -> str:
+def answer(body: str, before: str = "") -> str:
     """A solved notebook whose first answer is this body."""
     notebook = solved()
-    lines = "\n".join(f"    {line}" for line in body.splitlines())
-    text = f"{before}\ndef {FIRST}(tokens, sos, eos, pad):\n{lines}\n{after}\n"
-    notebook.cells[place(notebook)].source = text
+    lines = textwrap.indent(body, "    ")
+    text = f"{before}\ndef {FIRST}(tokens, sos, eos, pad):\n{lines}\n"
+    notebook.cells[place(notebook.cells)].source = text
     return nbformat.writes(notebook)
 
 
@@ -69,11 +68,11 @@ def edited(change: Callable[[list[NotebookNode]], object]) -> str:
 
 def inserted(text: str) -> str:
     """A solved notebook with one more cell, before the first answer."""
-    return edited(lambda cells: cells.insert(place(solved()), code(text)))
+    return edited(lambda cells: cells.insert(place(cells), code(text)))
 
 
-RIGHT = re.search(r"(?s)### BEGIN SOLUTION\n(.*?) *### END", SOURCE.cells[place(SOURCE)].source)
-SOLUTION = "\n".join(line[4:] for line in RIGHT[1].splitlines()) if RIGHT else ""
+ANSWER = SOURCE.cells[place(SOURCE.cells)].source
+SOLUTION = textwrap.dedent(assignments.SOLUTION.search(ANSWER)[2])
 
 
 def _without_metadata(cells: list[NotebookNode]) -> None:
@@ -82,9 +81,9 @@ def _without_metadata(cells: list[NotebookNode]) -> None:
 
 
 def _helper(cells: list[NotebookNode]) -> None:
-    index = next(i for i, cell in enumerate(cells) if assignments.part(cell) == (FIRST, "answer"))
+    index = place(cells)
     cells[index].source = f"def {FIRST}(*inputs):\n    return helper(*inputs)"
-    body = "\n".join(f"    {line}" for line in SOLUTION.splitlines())
+    body = textwrap.indent(SOLUTION, "    ")
     cells.insert(index, code(f"def helper(tokens, sos, eos, pad):\n{body}"))
 
 
@@ -101,15 +100,15 @@ def _renamed_checks(cells: list[NotebookNode]) -> None:
 
 def _easier_check(cells: list[NotebookNode]) -> None:
     wrong = f"def {FIRST}(tokens, sos, eos, pad):\n    return tokens, tokens"
-    cells[place(solved())].source = wrong
-    cells[place(solved(), "check")].source = "print('passed')"
+    cells[place(cells)].source = wrong
+    cells[place(cells, "check")].source = "print('passed')"
 
 
 def _in_own_cell(cells: list[NotebookNode]) -> None:
     """The stub stays; the solution stands in a new cell below the check."""
-    right = cells[place(solved())].source
-    cells[place(solved())].source = assignments.stub(SOURCE.cells[place(SOURCE)].source)
-    cells.insert(place(solved(), "check") + 1, code(right))
+    right = cells[place(cells)].source
+    cells[place(cells)].source = assignments.stub(ANSWER)
+    cells.insert(place(cells, "check") + 1, code(right))
 
 
 PATCHED = """
@@ -170,71 +169,66 @@ ENDED = r"1\.1 ended the process \(os\._exit\?\)"
 TAMPERED = r"given cells or checks missing or changed \(the original ones were run\): 1\.1"
 
 
-def _text(text: str, points: int = FULL, reason: str = "") -> Case:
-    return Case(text, points, reason)
-
-
 def cases(root: Path, victims: list[str], port: int) -> dict[str, Case]:
     """Student → submission."""
     network = NETWORK.format(host="127.0.0.1", port=port)
-    spoilt = REST
     right = edited(lambda cells: None)
     hog = "everything = [bytearray(50_000_000) for _ in range(100)]"
     return {
-        "right": _text(right),
-        "helper": _text(edited(_helper)),
-        "no metadata": _text(edited(_without_metadata)),
-        "김 민수": _text(edited(_in_own_cell)),
-        "deletes checks": _text(edited(_no_checks), FULL, TAMPERED + r".*"),
-        "renames checks": _text(edited(_renamed_checks), FULL, TAMPERED + r".*"),
-        "half": _text(
+        "right": Case(right),
+        "helper": Case(edited(_helper)),
+        "no metadata": Case(edited(_without_metadata)),
+        "김 민수": Case(edited(_in_own_cell)),
+        "deletes checks": Case(edited(_no_checks), FULL, TAMPERED + r".*"),
+        "renames checks": Case(edited(_renamed_checks), FULL, TAMPERED + r".*"),
+        "half": Case(
             answer(HALF + SOLUTION),
             REST + WORTH["check"],
             r"1\.1 hidden tests: a hidden test fails",
         ),
-        "easier check": _text(edited(_easier_check), spoilt, TAMPERED + r"; 1\.1 .*shape.*"),
-        "no answer": _text(
-            edited(lambda cells: cells.pop(place(solved()))),
-            spoilt,
+        "easier check": Case(edited(_easier_check), REST, TAMPERED + r"; 1\.1 .*shape.*"),
+        "no answer": Case(
+            edited(lambda cells: cells.pop(place(cells))),
+            REST,
             r"1\.1 the answer cell is missing",
         ),
-        "patches": _text(
+        "patches": Case(
             answer("return tokens, tokens", PATCHED),
-            spoilt,
+            REST,
             r"put back .*: abs, .*checks\.check, .*numpy\.allclose.*; 1\.1 .*shape.*",
         ),
-        "sneaks": _text(
+        "sneaks": Case(
             answer(SNEAKY),
-            spoilt,
+            REST,
             r"put back .*; look at the code.*; 1\.1 changes .*core\.close .*",
         ),
-        "loops": _text(answer(LOOP), spoilt, r"1\.1 took longer than 4 s"),
-        "loops outside": _text(
+        "loops": Case(answer(LOOP), REST, r"1\.1 took longer than 4 s"),
+        "loops outside": Case(
             inserted(f"import time\n{STUBBORN}"),
             FULL,
             r"a cell outside the answers: took longer than 4 s",
         ),
-        "hogs": _text(answer(hog), spoilt, r"1\.1 used more than 600 MB"),
-        "exits": _text(answer("import os\nos._exit(0)"), spoilt, ENDED),
-        "stops": _text(answer("raise SystemExit"), spoilt, r"1\.1 SystemExit.*"),
-        "prints": _text(
+        "hogs": Case(answer(hog), REST, r"1\.1 used more than 600 MB"),
+        "exits": Case(answer("import os\nos._exit(0)"), REST, ENDED),
+        "stops": Case(answer("raise SystemExit"), REST, r"1\.1 SystemExit.*"),
+        "prints": Case(
             answer("for _ in range(100):\n    print('x' * 1_000_000)"),
-            spoilt,
+            REST,
             r"1\.1 printed more than 2 MB",
         ),
-        "writes": _text(
+        "writes": Case(
             answer("open('big', 'wb').write(bytes(50_000_000))"),
-            spoilt,
+            REST,
             r"1\.1 wrote more than 5 MB",
         ),
-        "forks": _text(answer(FORKS), spoilt, r"1\.1 started more than 16 processes"),
-        "spies": _text(inserted(SPY.replace("ROOT", repr(str(root))))),
-        "phones": _text(inserted(network)),
-        "deletes": _text(inserted(DELETES.format(victims=victims))),
-        "no JSON": _text("{ not a notebook", 0, "not a notebook: the file is not JSON"),
-        "no cells": _text(json.dumps([1, 2]), 0, "not a notebook: the JSON has no cells"),
-        "nothing": _text("", 0, "the file is empty"),
-        "=1+1": _text(answer("return None"), spoilt, r"1\.1 it returns 2 things"),
+        "forks": Case(answer(FORKS), REST, r"1\.1 started more than 16 processes"),
+        "spies": Case(inserted(SPY.replace("ROOT", repr(str(root))))),
+        "phones": Case(inserted(network)),
+        "deletes": Case(inserted(DELETES.format(victims=victims))),
+        "no JSON": Case("{ not a notebook", 0, "not a notebook: the file is not JSON"),
+        "no cells": Case(json.dumps([1, 2]), 0, "not a notebook: the JSON has no cells"),
+        "nothing": Case("", 0, "the file is empty"),
+        "=1+1": Case(answer("return None"), REST, r"1\.1 it returns 2 things"),
     }
 
 

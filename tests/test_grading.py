@@ -214,7 +214,7 @@ def test_a_submission_has_a_limit_as_a_whole(tmp_path: Path):
 
     def twice(cells: list) -> None:
         for kind in ("check", "answer"):
-            cells.insert(grading_cases.place(solved(), kind) + (kind == "check"), code(slow))
+            cells.insert(grading_cases.place(cells, kind) + (kind == "check"), code(slow))
 
     folder = write(tmp_path / "in", slow=edited(twice))
     row = graded(folder, "--seconds=2.5").rows["slow"]
@@ -306,8 +306,8 @@ def is_run(cell) -> bool:
 
 def test_the_last_answer_counts_and_its_checks_follow_it(assignment: grade_plan.Assignment):
     def twice(cells: list) -> None:
-        again = grading_cases.code(f"def {FIRST}(*inputs):\n    return 'second'")
-        again.metadata = cells[grading_cases.place(solved())].metadata
+        again = code(f"def {FIRST}(*inputs):\n    return 'second'")
+        again.metadata = cells[grading_cases.place(cells)].metadata
         cells.append(again)
 
     steps = grade_plan.plan(assignment, cells_of(edited(twice)))
