@@ -10,6 +10,7 @@ import numpy
 from attention_course.checks.core import (
     Array,
     Output,
+    Shared,
     Trial,
     close,
     exercise,
@@ -367,7 +368,7 @@ def _why(kinds: list[str], said: list[str], place: int) -> str:
     return KINDS[kinds[place]] if said[place] == "real" else ACCUSED[said[place]]
 
 
-class _Suspect:
+class _Suspect(Shared):
     """An attention that answers once, and does not show what it is."""
 
     def __init__(self, attend: Callable):
@@ -380,9 +381,6 @@ class _Suspect:
         query, annotations = np.asarray(query, float), np.asarray(annotations, float)
         mask = np.broadcast_to(np.asarray(mask, bool), annotations.shape[:2])
         return self.attend(query, annotations, mask)
-
-    def __deepcopy__(self, memo: dict) -> _Suspect:
-        return self
 
     def __repr__(self) -> str:
         return "a suspect"
@@ -1041,11 +1039,8 @@ def _check_maxout_gradients(outputs, expected, given, pairs) -> None:
 # --- Scheduled sampling -------------------------------------------------------
 
 
-class _Coins(numpy.random.Generator):
-    """A generator that stays itself when a Trial copies its inputs: calls draw on."""
-
-    def __deepcopy__(self, memo: dict) -> _Coins:
-        return self
+class _Coins(Shared, numpy.random.Generator):
+    """A generator that is not copied: several calls draw on."""
 
     def __repr__(self) -> str:
         return "a generator"

@@ -1268,7 +1268,7 @@ def _layers(draw: numpy.random.Generator, size: int, words: int) -> dict[str, Ca
 
 @exercise
 def fix_the_post(answer, draw):
-    """Four properties measured on sixteen layers: order, mixing, the future, the batch."""
+    """Four properties measured on many layers: order, mixing, the future, the batch."""
     batch, words, size = 4, 6, 4
     layers = _layers(draw, size, words)
     for name, (truths, causes) in LAYERS.items():

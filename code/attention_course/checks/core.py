@@ -117,6 +117,13 @@ class Trial:
         return [Output(self, *pair) for pair in zip(names, self.result, strict=True)]
 
 
+class Shared:
+    """What a Trial hands over as it is, not as a copy: it notes how it is called."""
+
+    def __deepcopy__(self, memo: dict) -> Shared:
+        return self
+
+
 class Output:
     """One array that an answer has returned."""
 
