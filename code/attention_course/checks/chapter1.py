@@ -902,6 +902,6 @@ def half_length(answer, draw):
         if property == never:
             wrong["the last length was given; where it falls, if it does, nobody knows"] = 10.0
             wrong["argmax over no True is 0: the first place, or the one before it"] = 5.0
-        undefined = bool(np.isnan(got.value))
+        undefined = np.isnan(got.value)
         cause = "nan is 0/0, or stands for never; infinity can be compared" if undefined else cause
         got.equals(property, expected, wrong, cause)

@@ -91,7 +91,7 @@ def _softmax_of_infinity(tried) -> None:
     zeros = _softmax(np.array([[0, 0, np.log(3)], [0, 0, 0]]))
     mistakes = {"−∞ became 0 before, and 0 is a score like any other: exp(0) = 1": zeros}
     got.equals("−∞ gets the weight 0", right, mistakes, cause)
-    exact = bool((got.value[right == 0] == 0).all())
+    exact = (got.value[right == 0] == 0).all()
     got.trial.must("−∞ gets exactly 0", exact, right, got.value, finite)
     got, right = tried([[-1e4, -np.inf, np.log(3) - 1e4]], -1)
     cause = "a finite number stands for −∞, and beside scores near −10,000 it is not small"
@@ -509,7 +509,7 @@ def _attend_weights(trial, context, weights, right, average, mistakes, allowed) 
     weights.finite(right, none if unmasked else _nan_cause(lost, allowed))
     if unmasked:
         mistakes = {none: np.ones_like(right) / right.shape[2]} | mistakes
-    got, zero = weights.value, bool((weights.value[~allowed] == 0).all())
+    got, zero = weights.value, (weights.value[~allowed] == 0).all()
     cause = named(got, mistakes, "a number that is not −∞ stands for the forbidden scores")
     if close(context.value, average):
         cause = "these are the weights from before the mask; the context is right"
@@ -951,7 +951,7 @@ def _empty_weights(weights: Output, right, mistakes, allowed, cause) -> None:
     """`cause`: what usually fails here, if no other mistake has been named."""
     got, some = weights.value, allowed.any(axis=-1)
     weights.finite(right, cause or "0/0 in a row without keys, or −∞ minus −∞, its maximum")
-    zero = bool((got[~allowed] == 0).all())
+    zero = (got[~allowed] == 0).all()
     told = "forbidden places get exactly 0, in a row without keys as well"
     small = "a number that is not −∞ stands for the forbidden scores"
     weights.trial.must(told, zero, right, got, named(got, mistakes, small))

@@ -1183,7 +1183,7 @@ def _check_coins(trial: Trial, true: Array, chance: float) -> None:
         (back, "own words after the first own word", "no coin any more after the first own word"),
         (all(counts), "as many true words in each", "a share was drawn; no coins were tossed"),
     ):
-        trial.must(told, bool(right), "words of both kinds, here and there", got, cause)
+        trial.must(told, right, "words of both kinds, here and there", got, cause)
     share, cause = float(true.mean()), ""
     if abs(share - (1 - chance)) < 0.07:
         cause = "the coin is turned round: ε is the probability of the *true* word"

@@ -222,7 +222,7 @@ def _score_cases(draw: numpy.random.Generator, kind: str) -> list[tuple]:
         W, v = [[1, 0], [0, -1], [0, 2], [-1, 1]], np.array([1.0, 10.0])
     cases = [(*small, None if W is None else np.array(W, dtype=float), v)]
     for t, d_q, d_k in ((3, 4, 4), (2, 3, 6), (1, 5, 2)):
-        d_k, A, places = (d_q, 5, 7) if kind == "dot" else (d_k, 5, 7)
+        d_k, A, places = d_q if kind == "dot" else d_k, 5, 7
         shape = {"general": (d_q, d_k), "concat": (d_q + d_k, A), "location": (d_q, places)}
         W = draw.normal(size=shape[kind]) if kind in shape else None
         v = draw.normal(size=A) if kind == "concat" else None
@@ -566,10 +566,8 @@ def luong_step(answer, draw):
         word, state, feed = (np.round(draw.uniform(-0.9, 0.9, (b, n)), 2) for n in (e, h, h))
         W_c = np.round(draw.normal(size=(d_v + h, h)), 2)
         new, context, logits, weights = calls.gives.values()
-        said, unlike = (
-            _said(context, new, W_c),
-            _step_mistakes(context, new, state, feed, logits, W_c),
-        )
+        said = _said(context, new, W_c)
+        unlike = _step_mistakes(context, new, state, feed, logits, W_c)
         functions = calls.functions()
         trial = Trial(answer, word=word, state=state, feed=feed, **functions, W_c=W_c)
         got = trial.outputs("logits", "the state", "the attentional state", "weights")
@@ -1135,10 +1133,8 @@ within the window",
 def _local_cases(draw: numpy.random.Generator) -> list[tuple]:
     """query, key, lengths, W, v, D: three by hand, then others."""
     query, first = np.log(2) * np.ones((2, 1, 2)), np.array([[1.0], [0.0]])
-    alone, other = (
-        [(0, 0), (1, 0), (1, 1), (0, 0), (9, 9)],
-        [(1, 1), (0, 0), (1, 0), (1, 1), (9, 9)],
-    )
+    alone = [(0, 0), (1, 0), (1, 1), (0, 0), (9, 9)]
+    other = [(1, 1), (0, 0), (1, 0), (1, 1), (9, 9)]
     key = np.array([alone, other], dtype=float)
     cases = [
         (query, key, np.array([3, 4]), first, np.array([-5 / 3 * math.log(1.5)]), 1.0),
@@ -1179,7 +1175,7 @@ def local_p(answer, draw):
         cause = same if flat and places.shape[1] > 1 else ""
         got_places.equals(told, places, mistakes, cause)
         empty = ~weights.any(axis=-1)
-        finite = bool(np.isfinite(got_weights.value).all())
+        finite = np.isfinite(got_weights.value).all()
         cause = "a window without any real word: softmax of nothing is NaN; its row is zeros"
         if not empty.any():
             cause = "exp of a large score; subtract each row's largest one first"

@@ -567,7 +567,7 @@ def multi_head(answer, draw):
         told = "each head has weights of its own: a softmax over the keys it may attend to"
         kept = looks.value * allowed[:, None]
         kept = kept / np.maximum(np.abs(kept.sum(axis=-1, keepdims=True)), 1e-300)
-        leaks = bool(looks.value[weights == 0].any())
+        leaks = looks.value[weights == 0].any()
         cause = SMALL if leaks and close(kept, weights) else ""
         looks.equals(told, weights, part_of(wrong, 1), cause)
         zeros = not np.broadcast_to(looks.value, weights.shape)[weights == 0].any()

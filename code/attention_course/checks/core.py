@@ -95,10 +95,8 @@ class Trial:
         told |= {"expected": shown(expected), "got": shown(got)}
         raise CheckFailed(property, cause, **told)
 
-    def must(
-        self, property: str, condition: bool, expected: Any, got: Any, cause: str = ""
-    ) -> None:
-        """Fail unless `condition`."""
+    def must(self, property: str, condition: Any, expected: Any, got: Any, cause: str = "") -> None:
+        """Fail unless `condition` is true."""
         if not condition:
             self.fail(property, expected, got, cause)
 
