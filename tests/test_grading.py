@@ -274,10 +274,45 @@ def test_a_moodle_archive(tmp_path: Path):
         ("ada/tuesday/01.ipynb", ("ada", "")),
         ("ada.ipynb", ("ada", "")),
         ("ada.zip/work/01.ipynb", ("ada", "")),
+        ("tuesday/lovelaceada_12_345_01.ipynb", ("lovelaceada", "12")),
+        ("hw_3_1_ada.ipynb", ("hw_3_1_ada", "")),
     ],
 )
 def test_whose_a_file_is(path: str, student: tuple[str, str]):
     assert grade_find.owner(tuple(path.split("/"))) == student
+
+
+def whose(folder: Path, *paths: str) -> dict[str, str]:
+    """File → student, for a folder with these notebooks."""
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text('{"cells": []}')
+    return {each.file or each.reason: each.student for each in grade_find.find(folder)}
+
+
+def test_a_section_is_not_a_student(tmp_path: Path):
+    (tmp_path / "tuesday" / "cleo").mkdir(parents=True)
+    found = whose(
+        tmp_path,
+        "tuesday/ada/1.ipynb",
+        "tuesday/kim/1.ipynb",
+        "friday/kim/1.ipynb",
+        "friday/ben/x/1.ipynb",
+        "canvas/lovelaceada_12_345_1.ipynb",
+    )
+    assert found == {
+        "tuesday/ada/1.ipynb": "ada",
+        "tuesday/kim/1.ipynb": "kim (tuesday)",
+        "friday/kim/1.ipynb": "kim (friday)",
+        "friday/ben/x/1.ipynb": "ben",
+        "canvas/lovelaceada_12_345_1.ipynb": "lovelaceada",
+        "no notebook": "cleo",
+    }
+
+
+def test_folders_that_every_student_has_are_no_students(tmp_path: Path):
+    found = whose(tmp_path, *(f"{who}/week{n}/{n}.ipynb" for who in ("ada", "ben") for n in (1, 2)))
+    assert set(found.values()) == {"ada", "ben"}
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +29,10 @@ DEPTH = 3  # a zip file in a zip file in a zip file
 SKIPPED = ("__MACOSX", "__pycache__")
 
 MOODLE = re.compile(r"(?P<name>.+?)_(?P<account>\d+)_assignsubmission_(?:file|onlinetext)(?:_.*)?")
-CANVAS = re.compile(r"(?P<name>[^_]+)(?:_LATE)?_(?P<account>\d+)_\d+_.+")
+CANVAS = re.compile(r"(?P<name>[^_]+)(?:_LATE)?_(?P<account>\d+)_\d{3,}_.+")
+
+
+Parts = tuple[str, ...]  # of a path
 
 
 class FindError(Exception):
@@ -47,7 +50,7 @@ class Submission(NamedTuple):
     """One notebook of one student, or the reason why there is none to grade."""
 
     student: str
-    account: str  # the platform's number of the student; tells two of one name apart
+    account: str  # the platform's number, or the section; tells two students of one name apart
     file: str  # where it is, below the folder or zip file
     digest: str
     cells: tuple[Cell, ...]
@@ -70,6 +73,10 @@ class _Unreadable(Exception):
 def find(place: Path) -> list[Submission]:
     """All submissions of a folder or zip file, in the order of their names.
 
+    Where a platform has named files or folders, its names count. Otherwise what lies directly in
+    `place`, a folder or a file, is a student; but a folder with several folders that have notebooks
+    in them is a section, and each of those a student.
+
     Raises:
         FindError: when `place` is neither.
     """
@@ -81,10 +88,21 @@ def find(place: Path) -> list[Submission]:
         entries = _in_archive(place)
     else:
         raise FindError(f"{str(place)!r} is neither a folder nor a zip file.")
-    found: list[Submission] = []
-    empty: dict[tuple[str, str], list[str]] = defaultdict(list)
+    notebooks: list[tuple[Parts, tuple[str, tuple[Cell, ...], str]]] = []
+    others: list[tuple[Parts, bool]] = []  # and whether it is a file
     for entry in _unpacked(entries, [ALL_BYTES]):
-        _sort_in(entry, found, empty)
+        if entry.reason:
+            notebooks.append((entry.parts, ("", (), entry.reason)))
+        elif entry.read is not None and entry.parts[-1].lower().endswith(".ipynb"):
+            notebooks.append((entry.parts, _notebook(entry)))
+        else:
+            others.append((entry.parts, entry.read is not None))
+    within = sections([parts for parts, _ in notebooks])
+    found = [
+        Submission(*owner(parts, within), "/".join(parts), *contents)
+        for parts, contents in notebooks
+    ]
+    empty = _without_notebook(others, within)
     owners = {(each.student, each.account) for each in found}
     for (student, account), names in sorted(empty.items()):
         if (student, account) not in owners:
@@ -93,30 +111,51 @@ def find(place: Path) -> list[Submission]:
     return _told_apart(sorted(found, key=lambda each: (each.student, each.account, each.file)))
 
 
-def _sort_in(entry: _Entry, found: list[Submission], empty: dict) -> None:
-    """Put a notebook into `found`, and every student that is seen into `empty`."""
-    parts = entry.parts
-    whose = owner(parts)
-    name = parts[-1].lower()
-    if entry.reason:
-        found.append(Submission(*whose, "/".join(parts), "", (), entry.reason))
-    elif entry.read is not None and name.endswith(".ipynb"):
-        found.append(Submission(*whose, "/".join(parts), *_notebook(entry)))
-    elif len(parts) > 1 or entry.read is None or CANVAS.fullmatch(parts[0]):
-        names = empty[whose]
-        if entry.read is not None and not name.endswith(".zip"):
-            names.append(parts[-1])
+def _without_notebook(
+    others: list[tuple[Parts, bool]], within: frozenset[str]
+) -> dict[tuple[str, str], list[str]]:
+    """Every student of whom a folder or a file other than a notebook is seen → those files."""
+    seen: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for parts, is_file in others:
+        loose = len(parts) == (2 if parts[0] in within else 1)  # not in a student's folder
+        above = parts[0] in within and len(parts) == 1
+        if _platform(parts) or not (above or (loose and is_file)):
+            names = seen[owner(parts, within)]
+            if is_file and not parts[-1].lower().endswith(".zip"):
+                names.append(parts[-1])
+    return seen
 
 
-def owner(parts: tuple[str, ...]) -> tuple[str, str]:
-    """A student's name, and number where a platform gave one, from the path of a file."""
-    for part in parts:
-        if found := MOODLE.fullmatch(part):
-            return found["name"].strip(), found["account"]
-    if found := CANVAS.fullmatch(parts[0]):
+def owner(parts: Parts, within: frozenset[str] = frozenset()) -> tuple[str, str]:
+    """A student's name, and number where a platform gave one (or the section, for those `within`
+    one), from the path of a file."""
+    if found := _platform(parts):
         return found["name"].strip(), found["account"]
-    name = re.sub(r"(?i)\.(zip|ipynb)$", "", parts[0])
-    return name.strip() or "unnamed", ""
+    section = parts[0] if parts[0] in within and len(parts) > 1 else ""
+    name = re.sub(r"(?i)\.(zip|ipynb)$", "", parts[1] if section else parts[0])
+    return name.strip() or "unnamed", section
+
+
+def _platform(parts: Parts) -> re.Match[str] | None:
+    """What a platform's name of a file or folder says."""
+    found = (pattern.fullmatch(part) for pattern in (MOODLE, CANVAS) for part in parts)
+    return next(filter(None, found), None)
+
+
+def sections(notebooks: Iterable[Parts]) -> frozenset[str]:
+    """The folders that hold several folders with notebooks in them, or what a platform has named:
+    not one student's, but several students'. Folders called alike in every student's folder
+    (week1, week2) make no section."""
+    below: dict[str, set[str]] = defaultdict(set)
+    named = {each[0] for each in notebooks if _platform(each) and not _platform(each[:1])}
+    for parts in notebooks:
+        if not _platform(parts) and len(parts) > 2 and not parts[0].lower().endswith(".zip"):
+            below[parts[0]].add(parts[1])
+    count = Counter(name for names in below.values() for name in names)
+    several = {folder for folder, names in below.items() if len(names) > 1}
+    return frozenset(
+        {folder for folder in several if any(count[name] == 1 for name in below[folder])} | named
+    )
 
 
 def _told_apart(found: list[Submission]) -> list[Submission]:
