@@ -4,6 +4,7 @@ NOTEBOOK ?=
 NAME ?=
 SUBMISSIONS ?=
 ASSIGNMENT ?=
+EXERCISES ?=
 JOBS ?= 2
 # exercises/book is made from the notebooks in exercises.
 NOTEBOOKS = $(wildcard chapters exercises) --ignore=exercises/book
@@ -26,7 +27,7 @@ help:
 	@echo 'make bench        measure speed against a textbook, as ratios (5 minutes)'
 	@echo 'make race         training time to 99 %, the textbook and ours (an hour; resumable)'
 	@echo 'make assignments  write the exercises as zip files, for students and for instructors'
-	@echo 'make grade        grade notebooks: make grade SUBMISSIONS=folder-or-zip [ASSIGNMENT=n]'
+	@echo 'make grade        grade notebooks: SUBMISSIONS=folder-or-zip [ASSIGNMENT=n] [EXERCISES=3.1,3.4]'
 	@echo 'make colab-check  run every notebook alone with the versions Colab has (7 GB, Python 3.13)'
 	@echo 'make clean        remove what was built (not .venv)'
 
@@ -67,7 +68,7 @@ assignments: install
 	@$(PY) tools/assignments.py
 
 grade: install
-	@$(PY) tools/grade.py "$(SUBMISSIONS)" --assignment "$(ASSIGNMENT)"
+	@$(PY) tools/grade.py "$(SUBMISSIONS)" --assignment "$(ASSIGNMENT)" --exercises "$(EXERCISES)"
 
 colab-check: install
 	@$(PY) tools/colab_check.py $(NOTEBOOK)

@@ -202,11 +202,13 @@ def cases(root: Path, victims: list[str], port: int) -> dict[str, Case]:
             REST,
             r"put back .*; look at the code.*; 1\.1 changes .*core\.close .*",
         ),
-        "loops": Case(answer(LOOP), REST, r"1\.1 took longer than 4 s"),
+        "loops": Case(
+            answer(LOOP), REST, r"1\.1 the check of this answer took longer than 4 s: .*"
+        ),
         "loops outside": Case(
             inserted(f"import time\n{STUBBORN}"),
             FULL,
-            r"a cell outside the answers: took longer than 4 s",
+            r"a cell outside the answers: this cell took longer than 4 s",
         ),
         "hogs": Case(answer(hog), REST, r"1\.1 used more than 600 MB"),
         "exits": Case(answer("import os\nos._exit(0)"), REST, ENDED),

@@ -20,6 +20,7 @@ import os
 import re
 import sys
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import nbformat
@@ -60,6 +61,21 @@ def part(cell: NotebookNode) -> tuple[str, str]:
 def points(cell: NotebookNode) -> int:
     """What a check is worth; 0 for other cells."""
     return int(cell.metadata.get("nbgrader", {}).get("points", 0))
+
+
+def warn(folder: Path = SOURCES) -> None:
+    """Print a line for every exercise whose statement and cells differ in the points."""
+    for path in sources(folder):
+        cells = read(path).cells
+        worth = Counter()
+        for cell in cells:
+            worth[part(cell)[0]] += points(cell)
+        for cell in cells:
+            name, kind = part(cell)
+            found = STATEMENT.match(cell.source) if kind == "statement" else None
+            if found and int(found[5]) != worth[name]:
+                told = f"the statement says {found[5]} points, the cells give {worth[name]}"
+                print(f"Exercise {found[1]}: {told}.")
 
 
 def stub(code: str) -> str:
@@ -188,6 +204,7 @@ def write_zips(folder: Path = BUILD) -> list[Path]:
 
 def main(arguments: list[str]) -> int:
     write_pages()
+    warn()
     if "--book" not in arguments:
         for archive in write_zips():
             print(f"{archive.relative_to(ROOT)}   and the same notebooks in {archive.stem}/")

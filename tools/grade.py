@@ -1,11 +1,12 @@
 """Grades a folder, or a platform's zip file, of submitted notebooks.
 
-    make grade SUBMISSIONS=folder [ASSIGNMENT=n]
+    make grade SUBMISSIONS=folder [ASSIGNMENT=n] [EXERCISES=n.1,n.2]
     python tools/grade.py folder [--help]
 
-Beside it, in `folder-graded`, it writes `grades.csv`, one page of feedback a student, and one
-result a notebook. A notebook that has its result is not run again, so an interrupted run goes on
-where it was; after a change of the notebook, the assignment, the checks or the limits it is.
+Beside it, in `folder-graded` or, where one is asked for, `folder-graded-n`, it writes `grades.csv`,
+one page of feedback a student, and one result a notebook. A notebook that has its result is not run
+again, so an interrupted run goes on where it was; after a change of the notebook, the assignment,
+the checks or the limits it is.
 """
 
 from __future__ import annotations
@@ -63,7 +64,12 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("submissions", help="a folder, or the zip file of a learning platform")
     parser.add_argument("--assignment", default="", help="grade this assignment only, like 1")
-    parser.add_argument("--out", default="", help="where to write (default: SUBMISSIONS-graded)")
+    parser.add_argument(
+        "--exercises", default="", help="only these count, like 3.1,3.2 (default: all)"
+    )
+    parser.add_argument(
+        "--out", default="", help="where to write (default: SUBMISSIONS-graded or -graded-n)"
+    )
     parser.add_argument(
         "--jobs", type=int, default=_cores(), help="processes at once (default: all cores)"
     )
@@ -87,15 +93,21 @@ def load_assignments() -> list[Assignment]:
     return [grade_plan.load(path) for path in assignments.sources()]
 
 
-def chosen(every: Sequence[Assignment], asked: str) -> int | None:
-    """The number of the assignment that was asked for; None for all."""
-    numbers = [each.number for each in every]
-    if not asked:
-        return None
-    if not asked.isdecimal() or int(asked) not in numbers:
-        there = ", ".join(map(str, numbers))
-        raise GradeError(f"There is no assignment {asked!r}; there is {there}.")
-    return int(asked)
+def chosen(every: Sequence[Assignment], asked: str, exercises: str) -> list[Assignment]:
+    """The assignments that were asked for, in which only the exercises asked for count."""
+    numbers, asked = [str(each.number) for each in every], asked.lstrip("0")
+    if asked and asked not in numbers:
+        raise GradeError(f"There is no assignment {asked!r}; there is {', '.join(numbers)}.")
+    only = [each for each in every if asked in ("", str(each.number))]
+    if wanted := exercises.replace(",", " ").split():
+        there = [exercise.number for each in only for exercise in each.asked]
+        if unknown := [number for number in wanted if number not in there]:
+            raise GradeError(
+                f"There is no exercise {', '.join(unknown)}; there is {', '.join(there)}."
+            )
+        for each in only:
+            each.ask(wanted)
+    return [each for each in only if each.asked]
 
 
 @functools.cache
@@ -123,7 +135,7 @@ def key(submission: Submission) -> str:
 def sort_out(
     found: Sequence[Submission],
     every: Sequence[Assignment],
-    only: int | None,
+    only: Sequence[Assignment],
     folder: Path,
     limits: Limits,
 ) -> Iterator[Mark | Task]:
@@ -135,9 +147,10 @@ def sort_out(
         assignment = grade_plan.recognise(submission.cells, every)
         if assignment is None:
             yield grade_marks.ungraded(submission, "no answer cell of any assignment is in it")
-        elif only not in (None, assignment.number):
-            told = f"this is assignment {assignment.number}; only {only} was asked for"
-            yield grade_marks.ungraded(submission, told)
+        elif assignment not in only:
+            asked = ", ".join(str(each.number) for each in only)
+            told = f"this is assignment {assignment.number}; only {asked} was asked for"
+            yield grade_marks.ungraded(submission, told) | {"other": True}
         else:
             path = folder / f"{key(submission)}.json"
             task = Task(submission, assignment, path, fingerprint(submission, assignment, limits))
@@ -238,11 +251,16 @@ def scratch_folder(mark: str) -> Iterator[Path]:
         remove(folder)
 
 
-def outcome_of(place: Path, out: Path, options: argparse.Namespace) -> list[Mark]:
-    """All marks, in the order of the submissions."""
+def outcome_of(place: Path, options: argparse.Namespace) -> Path:
+    """Grade everything; the folder that was written."""
     limits = Limits(**{name: getattr(options, name) for name in Limits._fields})
     every = load_assignments()
-    only = chosen(every, options.assignment)
+    only = chosen(every, options.assignment, options.exercises)
+    suffix = "".join(f"-{each.number}" for each in only) if len(only) < len(every) else ""
+    out = Path(options.out).expanduser().resolve() if options.out else _beside(place, suffix)
+    if out == place or (place.is_dir() and out.is_relative_to(place)):
+        raise GradeError("--out must not be inside the submissions.")
+    assignments.warn()
     found = find(place)
     if not found:
         raise GradeError(f"There is no notebook, and no student's folder, in {place}.")
@@ -258,11 +276,27 @@ def outcome_of(place: Path, out: Path, options: argparse.Namespace) -> list[Mark
                 made = grade_all(tasks, setting, limits, min(options.jobs, len(tasks)))
                 done = {task.path: mark for task, mark in zip(tasks, made, strict=True)}
         marks = [done[each.path] if isinstance(each, Task) else each for each in sorted_out]
+        marks = grade_marks.told_doubles(without_others(marks))
         write(out / "grades.csv", grade_marks.table(marks), "utf-8-sig")
-        for name, page in grade_marks.pages(marks, not options.no_hidden_messages).items():
+        pages = grade_marks.pages(marks, not options.no_hidden_messages)
+        for name, page in pages.items():
             write(out / "feedback" / name, page)
+        for path in (out / "feedback").glob("*.html"):
+            if path.name not in pages:  # of an earlier run
+                path.unlink()
     print(closing(marks, len(tasks)))
-    return marks
+    return out
+
+
+def without_others(marks: Sequence[Mark]) -> list[Mark]:
+    """The marks, but those of assignments that were not asked for only where a student has handed
+    in nothing else."""
+    right = {(mark["student"], mark["account"]) for mark in marks if not mark["other"]}
+    return [
+        mark
+        for mark in marks
+        if not (mark["other"] and (mark["student"], mark["account"]) in right)
+    ]
 
 
 def _cores() -> int:
@@ -286,14 +320,11 @@ def main(words: Sequence[str]) -> int:
         print("Say which folder or zip file: make grade SUBMISSIONS=folder", file=sys.stderr)
         return 2
     place = Path(options.submissions).expanduser().resolve()
-    out = Path(options.out).expanduser().resolve() if options.out else _beside(place)
     try:
-        if out == place or (place.is_dir() and out.is_relative_to(place)):
-            raise GradeError("--out must not be inside the submissions.")
         for name in ("jobs", *Limits._fields):
             if getattr(options, name) <= 0:
                 raise GradeError(f"--{name.replace('_', '-')} must be more than 0.")
-        outcome_of(place, out, options)
+        out = outcome_of(place, options)
     except (GradeError, FindError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -308,9 +339,9 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def _beside(place: Path) -> Path:
+def _beside(place: Path, suffix: str) -> Path:
     name = place.stem if place.suffix.lower() == ".zip" and place.is_file() else place.name
-    return place.with_name(f"{name}-graded")
+    return place.with_name(f"{name}-graded{suffix}")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import operator
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,7 @@ PRINTED = 20_000  # characters of what a submission printed that its feedback ke
 CODE = 20_000  # characters kept of one cell
 REASON = 200  # of why an exercise lacks points
 ONE = 4_000  # of one cell
+TRIES = ("AssertionError", "CheckFailed", "NotImplementedError")
 ESCAPES = re.compile(
     r"\x1b\[[0-9;?]*[A-Za-z]|[^\n\t -~\x80-\uffff\U00010000-\U0010ffff]|[\ud800-\udfff]"
 )
@@ -42,12 +44,14 @@ def ungraded(submission: Submission, reason: str, assignment: Assignment | None 
 def _mark(submission: Submission, assignment: Assignment | None) -> Mark:
     return {
         "student": submission.student,
+        "account": submission.account,
         "file": submission.file,
         "assignment": assignment.number if assignment else "",
         "title": assignment.title if assignment else "",
         "points": 0,
         "of": assignment.points if assignment else "",
         "reason": "",
+        "other": False,  # whether it is an assignment that was not asked for
         "seconds": 0.0,
         "notes": [],
         "exercises": [],
@@ -62,7 +66,7 @@ def graded(
     mark = _mark(submission, assignment)
     answered = answers(assignment, submission.cells)
     left = [PRINTED]
-    for exercise in assignment.exercises.values():
+    for exercise in assignment.asked:
         own = [pair for pair in results if pair[0].exercise == exercise.name]
         told = _exercise(exercise, own, exercise.name in answered, limits)
         printed = "".join(done.printed for _, done in own if done)
@@ -79,7 +83,8 @@ def graded(
     for each in mark["exercises"]:
         reasons[_why(each)].append(each["number"])
     listed = [f"{', '.join(numbers)} {why}" for why, numbers in reasons.items() if why]
-    mark["reason"] = "; ".join(mark["notes"] + _suspicion(results) + listed)
+    failed = _failed(results) if mark["points"] < mark["of"] else []
+    mark["reason"] = "; ".join(mark["notes"] + _suspicion(results) + failed + listed)
     mark["seconds"] = round(sum(done.seconds for _, done in results if done), 1)
     return mark
 
@@ -98,6 +103,8 @@ def _exercise(exercise: Exercise, own: Results, answered: bool, limits: Limits) 
             if done is None and not reason:
                 reason = f"not tried: the submission took longer than {minutes(limits.seconds)}"
             checks.append(_checked(step, passed, message))
+    if answered and not checks:
+        reason = reason or "no check of it was run: a fault of the grader, look at the answer"
     raised = [
         f"The answer's cell stopped with an error.\n{done.message}"
         for step, done in own
@@ -159,6 +166,18 @@ def _suspicion(results: Results) -> list[str]:
     return [f"look at the code, which uses {', '.join(used)}"] if used else []
 
 
+def _failed(results: Results) -> list[str]:
+    """The student's own cells that failed and so may explain what is missing further down. Tries
+    of an answer that is wrong, or still to be written, explain nothing."""
+    told = [
+        done.message.partition("\n")[0]
+        for step, done in results
+        if step.kind == "own" and done and not done.passed and not done.killed
+    ]
+    told = [line for line in told if not line.startswith(TRIES)]
+    return [f"own cell failed: {line[:REASON]}" for line in dict.fromkeys(told)][:2]
+
+
 def _other(step: Step, done: Outcome, left: list[int]) -> Mark:
     """A cell outside the exercises that failed or printed something."""
     told = {"code": shortened(step.source, [ONE]), "message": clean(done.message)}
@@ -178,6 +197,21 @@ def clean(text: str) -> str:
     return ESCAPES.sub("", text)
 
 
+def told_doubles(marks: Sequence[Mark]) -> list[Mark]:
+    """The marks; a student's several notebooks of one assignment get a word about that."""
+    key = operator.itemgetter("student", "account", "assignment")
+    count = Counter(key(mark) for mark in marks if mark["assignment"])
+    return [mark | {"reason": _told_double(mark["reason"], count[key(mark)])} for mark in marks]
+
+
+def _told_double(reason: str, count: int) -> str:
+    if count < 2:
+        return reason
+    told = f"{count} notebooks of this assignment"
+    told += ": a folder of several students?" if count > 2 else ""
+    return f"{told}; {reason}" if reason else told
+
+
 # --- The table ----------------------------------------------------------------
 
 
@@ -185,10 +219,11 @@ def table(marks: Sequence[Mark]) -> str:
     """`grades.csv`: one row a notebook, one column an exercise."""
     numbers = {each["number"] for mark in marks for each in mark["exercises"]}
     columns = sorted(numbers, key=lambda number: [int(n) for n in re.findall(r"\d+", number)])
-    plain = ["student", "assignment", "file", "points", "of", "reason", "seconds"]
+    plain = ["student", "account", "assignment", "file", "points", "of", "reason", "seconds"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(plain + columns)
+    # With a word in front, no spreadsheet reads 6.10 as the number 6.1.
+    writer.writerow(plain + [f"ex {number}" for number in columns])
     for mark in marks:
         points = {each["number"]: each["points"] for each in mark["exercises"]}
         row = [mark[name] for name in plain] + [points.get(number, "") for number in columns]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ class Exercise:
     name: str
     number: str = ""
     title: str = ""
+    asked: bool = True  # whether it counts
     before: list[Step] = field(default_factory=list)  # given code above the answer
     after: list[Step] = field(default_factory=list)  # given code below, then the checks
 
@@ -59,10 +61,21 @@ class Assignment:
     opening: list[Step] = field(default_factory=list)  # imports
     exercises: dict[str, Exercise] = field(default_factory=dict)
     handed: dict[str, str] = field(default_factory=dict)  # locked text as students get it → id
+    stubs: set[str] = field(default_factory=set)  # answers as students get them
+
+    @property
+    def asked(self) -> list[Exercise]:
+        return [exercise for exercise in self.exercises.values() if exercise.asked]
 
     @property
     def points(self) -> int:
-        return sum(exercise.points for exercise in self.exercises.values())
+        return sum(exercise.points for exercise in self.asked)
+
+    def ask(self, numbers: Sequence[str]) -> None:
+        """Count the exercises with these numbers, and no others."""
+        for exercise in self.exercises.values():
+            exercise.asked = exercise.number in numbers
+        self.digest += " ".join(exercise.number for exercise in self.asked)
 
     def locked(self) -> Iterator[Step]:
         """All given code and checks of the exercises."""
@@ -93,6 +106,7 @@ def load(path: Path) -> Assignment:
             exercise.number, exercise.title = _heading(cell.source)
         elif kind == "answer":
             answered.add(name)
+            made.stubs.add(shown.source.strip())
         elif cell.cell_type == "code":
             step = Step(
                 kind, name, cell.source, assignments.points(cell), cell.metadata.nbgrader.grade_id
@@ -125,46 +139,59 @@ def _defined(cells: Sequence[Cell], name: str) -> bool:
     return any(_defines(cell, name) for cell in cells)
 
 
-def _defines(cell: Cell, name: str) -> bool:
-    """Whether a cell defines the function, and is more than the stub that was handed out."""
-    defined = re.search(
-        rf"(?m)^(?:async )?def {re.escape(name)}\b|^{re.escape(name)} *=", cell.source
+def _defines(cell: Cell, name: str, stub: bool = False) -> bool:
+    """Whether a cell defines the function; `stub`: even if only by the stub that was handed out."""
+    body = r"(?:\n(?:[ \t)#].*)?)*"  # to the next line that begins with code
+    found = re.findall(
+        rf"(?m)^(?:(?:async )?def {re.escape(name)}\b.*{body}|{re.escape(name)} *=)", cell.source
     )
-    return bool(defined) and assignments.STUB.partition("\n")[0] not in cell.source
+    return any(stub or assignments.STUB.splitlines()[-1] not in text for text in found)
 
 
 def answers(assignment: Assignment, cells: Sequence[Cell]) -> dict[str, int]:
     """Exercise → the index of its answer: the last cell marked so, or, where that one is only a
-    stub or lost its mark, the last cell that defines the function."""
+    stub or lost its mark, the last cell that defines the function, better than as a stub."""
     found = {}
     for name in assignment.exercises:
         marked = [i for i, cell in enumerate(cells) if cell.grade_id == name]
         defining = [i for i, cell in enumerate(cells) if _defines(cell, name)]
         if marked and not (defining and not _defines(cells[marked[-1]], name)):
             found[name] = marked[-1]
-        elif defining:
+        elif defining or (
+            defining := [i for i, cell in enumerate(cells) if _defines(cell, name, stub=True)]
+        ):
             found[name] = defining[-1]
     return found
 
 
 def plan(assignment: Assignment, cells: Sequence[Cell]) -> list[Step]:
     """All cells to run, in order. Exercises without an answer do not occur in it."""
-    homes = {index: name for name, index in answers(assignment, cells).items()}
+    homes: dict[int, list[Exercise]] = defaultdict(list)
+    for name, index in answers(assignment, cells).items():
+        homes[index].append(assignment.exercises[name])
     given = {step.grade_id: step for step in assignment.locked() if step.kind == "given"}
     steps = list(assignment.opening)
     for index, cell in enumerate(cells):
         if index in homes:
-            exercise = assignment.exercises[homes[index]]
-            steps += [step for step in exercise.before if step not in steps]
-            steps.append(Step("answer", exercise.name, cell.source))
-            steps += [step for step in exercise.after if step not in steps]
+            here = homes[index]
+            steps += [step for each in here for step in each.before if step not in steps]
+            for exercise in here:
+                steps += [step for step in _tried(exercise, cell) if step not in steps]
         elif locked := _locked(assignment, cell):
             step = given.get(locked)
             if step and step in assignment.exercises[step.exercise].before and step not in steps:
                 steps.append(step)
-        elif cell.source.strip() and cell.source.strip() not in assignment.handed:
+        elif cell.source.strip() not in assignment.handed.keys() | assignment.stubs | {""}:
             steps.append(Step("own", "", cell.source))
     return steps
+
+
+def _tried(exercise: Exercise, cell: Cell) -> list[Step]:
+    """An answer, and what tries it. Several answers in one cell: it is run again for each."""
+    if exercise.asked:
+        return [Step("answer", exercise.name, cell.source), *exercise.after]
+    given = [step for step in exercise.after if step.kind == "given"]
+    return [Step("own", "", cell.source), *given]
 
 
 def _locked(assignment: Assignment, cell: Cell) -> str:
@@ -180,7 +207,7 @@ def tampered(assignment: Assignment, cells: Sequence[Cell]) -> list[str]:
     texts = {grade_id: text for text, grade_id in assignment.handed.items()}
     changed = {cell.grade_id for cell in cells if cell.source.strip() not in assignment.handed}
     odd = []
-    for exercise in assignment.exercises.values():
+    for exercise in assignment.asked:
         ids = [step.grade_id for step in (*exercise.before, *exercise.after) if step.grade_id]
         lost = [each for each in ids if each in texts and texts[each] not in there]
         if lost or changed.intersection(ids):

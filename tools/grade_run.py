@@ -120,7 +120,11 @@ class Worker:
         """Run one cell."""
         begin, seconds = time.monotonic(), min(self.limits.cell_seconds, left)
         whole = f"the submission took longer than {minutes(self.limits.seconds)}"
-        slow = f"took longer than {seconds:g} s" if left > self.limits.cell_seconds else whole
+        slow = f"this cell took longer than {seconds:g} s"
+        if step.kind in ("check", "hidden"):
+            told = "a loop that does not end?"
+            slow = f"the check of this answer took longer than {seconds:g} s: {told}"
+        slow = slow if left > self.limits.cell_seconds else whole
         try:
             told = self._ask({"kind": step.kind, "source": step.source}, seconds, slow)
             passed, message = bool(told["passed"]), str(told["message"])

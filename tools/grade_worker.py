@@ -13,6 +13,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import ctypes
+import difflib
 import json
 import linecache
 import math  # noqa: F401 - restored when an answer patches it
@@ -166,9 +167,20 @@ class Session:
             return _text(error)
         except AssertionError as error:
             return _text(error) or ("a hidden test fails" if hidden else _failing(error, source))
+        except NameError as error:
+            return self._unknown(error) or self._told(error)
         except BaseException as error:
             return self._told(error)
         return ""
+
+    def _unknown(self, error: NameError) -> str:
+        """For a function that a check asks for and that is not there: the one like it, if any."""
+        if len(list(traceback.walk_tb(error.__traceback__))) > 2:
+            return ""  # it came up further down, in the student's code
+        own = {k.lower(): k for k, v in self.shell.user_ns.items() if isinstance(v, FunctionType)}
+        like = difflib.get_close_matches(str(error.name).lower(), own, 1)
+        told = f" (you have `{own[like[0]]}`)" if like else ""
+        return f"no function `{error.name}` is defined{told}"
 
     def _told(self, error: BaseException) -> str:
         """An error in one line, and the line of the student's code where it came up."""
