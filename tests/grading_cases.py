@@ -111,6 +111,37 @@ def _in_own_cell(cells: list[NotebookNode]) -> None:
     cells.insert(place(cells, "check") + 1, code(right))
 
 
+def _answers(cells: list[NotebookNode]) -> list[NotebookNode]:
+    return [cell for cell in cells if assignments.part(cell)[1] == "answer"]
+
+
+def _two_in_one(cells: list[NotebookNode]) -> None:
+    """The second answer stands below the first one; its own cell is left as it was handed out."""
+    first, second, *_ = _answers(cells)
+    first.source += f"\n\n\n{second.source}"
+    second.source = assignments.stub(_answers(SOURCE.cells)[1].source)
+
+
+def _one_cell(cells: list[NotebookNode]) -> None:
+    whole = "\n\n\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    cells[:] = [code(whole)]
+
+
+def _renamed(cells: list[NotebookNode]) -> None:
+    cells[place(cells)].source = cells[place(cells)].source.replace(FIRST, FIRST.capitalize())
+
+
+def _stub_without_metadata(cells: list[NotebookNode]) -> None:
+    cells[place(cells)].source = assignments.stub(ANSWER)
+    _without_metadata(cells)
+
+
+def _import_missing(cells: list[NotebookNode]) -> None:
+    index = place(cells)
+    cells[index].source = f"def {FIRST}(*inputs):\n    return pandas.shift(*inputs)"
+    cells.insert(index, code("import pandas_of_mine as pandas"))
+
+
 PATCHED = """
 np.allclose = lambda *a, **k: True
 np.testing.assert_allclose = lambda *a, **k: None
@@ -179,6 +210,20 @@ def cases(root: Path, victims: list[str], port: int) -> dict[str, Case]:
         "helper": Case(edited(_helper)),
         "no metadata": Case(edited(_without_metadata)),
         "김 민수": Case(edited(_in_own_cell)),
+        "two in one": Case(edited(_two_in_one)),
+        "one cell": Case(edited(_one_cell), FULL, TAMPERED + r".*"),
+        "renamed": Case(
+            edited(_renamed),
+            REST,
+            r"1\.1 no function `shift_targets` is defined \(you have `Shift_targets`\)",
+        ),
+        "stub": Case(edited(_stub_without_metadata), REST, r"1\.1 it is still to be written"),
+        "import": Case(
+            edited(_import_missing),
+            REST,
+            r"own cell failed: ModuleNotFoundError: No module named 'pandas_of_mine'; "
+            r"1\.1 it does not run: NameError.*",
+        ),
         "deletes checks": Case(edited(_no_checks), FULL, TAMPERED + r".*"),
         "renames checks": Case(edited(_renamed_checks), FULL, TAMPERED + r".*"),
         "half": Case(

@@ -370,6 +370,63 @@ def test_another_assignment_than_the_one_asked_for(tmp_path: Path):
     assert mark["reason"] == "this is assignment 1; only 2 was asked for"
 
 
+def test_only_the_exercises_asked_for_count(tmp_path: Path):
+    """Two students, an earlier page, another assignment; and what each page then says."""
+    other = json.dumps(
+        {"cells": [{"cell_type": "code", "source": "def softmax(x):\n    return x"}]}
+    )
+    folder = write(tmp_path / "in", ada=answer("return None"), ben=other)
+    (folder / "ada" / "02.ipynb").write_text(other)
+    (folder / "cleo").mkdir()
+    old = tmp_path / "in-graded-1" / "feedback" / "gone.html"
+    old.parent.mkdir(parents=True)
+    old.write_text("of an earlier run")
+    command = [*COMMAND, str(folder), "--exercises=1.1 1.2,1.4"]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    found = rows(tmp_path / "in-graded-1")
+    ada = found["ada"]
+    counted = [name for name in ada if name.startswith("ex ")]
+    assert counted == ["ex 1.1", "ex 1.2", "ex 1.4"] and ada["ex 1.1"] == "0"
+    assert 0 < int(ada["points"]) == int(ada["of"]) - sum(grading_cases.WORTH.values())
+    assert found["ben"]["reason"] == "this is assignment 2; only 1 was asked for"
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in old.parent.iterdir()}
+    assert set(pages) == {"ada", "ben", "cleo"}
+    assert "1.4 ·" in pages["ada"] and "1.3" not in pages["ada"] and "02.ipynb" not in pages["ada"]
+    assert "0 of" not in pages["cleo"] and "Hand in the .ipynb file" in pages["cleo"]
+
+
+def test_a_cell_with_several_answers_is_run_for_each(assignment: grade_plan.Assignment):
+    for change in (grading_cases._two_in_one, grading_cases._one_cell):
+        steps = grade_plan.plan(assignment, cells_of(edited(change)))
+        checks = [step for step in steps if step.kind in ("check", "hidden")]
+        assert checks == [step for each in assignment.asked for step in each.checks]
+
+
+def test_no_points_without_a_reason(assignment: grade_plan.Assignment):
+    found = grade_find.Submission("ada", "", "1.ipynb", "", cells_of(writes(solved())), "")
+    mark = grade_marks.graded(found, assignment, [], grade.Limits())
+    assert not mark["points"] and "no check of it was run" in mark["reason"]
+
+
+def test_two_notebooks_of_one_assignment_are_told():
+    mark = {"student": "ada", "account": "", "assignment": 1, "reason": ""}
+    for number, says in ((1, ""), (2, "2 notebooks of this assignment"), (3, ": a folder of")):
+        told = grade_marks.told_doubles([mark] * number)
+        assert all(says in each["reason"] for each in told) and bool(told[0]["reason"]) == (
+            says != ""
+        )
+
+
+def test_points_that_differ_are_told(tmp_path: Path, capsys):
+    source = assignments.read(assignments.SOURCES / "01-seq2seq-limits.ipynb")
+    source.cells[grading_cases.place(source.cells, "hidden")].metadata.nbgrader["points"] = 7
+    (tmp_path / "01-it.ipynb").write_text(writes(source))
+    assignments.warn(tmp_path)
+    assert capsys.readouterr().out == (
+        "Exercise 1.1: the statement says 2 points, the cells give 8.\n"
+    )
+
+
 @pytest.mark.parametrize("start", "=+-@")
 def test_no_cell_of_the_table_is_a_formula(start: str):
     mark = dict.fromkeys(["student", "account", "file", "reason"], f"{start}1+1")
