@@ -238,9 +238,11 @@ def shown(value: Any) -> str:
     """A value for a message: arrays rounded, and shortened when they are large."""
     if isinstance(value, str):
         return value
-    if isinstance(value, float) or (np.ndim(value) == 0 and np.asarray(value).dtype.kind == "f"):
-        return f"{float(value):.6g}"
+    if isinstance(value, float):
+        return f"{value:.6g}"
     if isinstance(value, (numpy.ndarray, numpy.generic)):
+        if value.ndim == 0 and value.dtype.kind == "f":
+            return f"{value:.6g}"
         if value.ndim > 3 and value.size > 120:
             first = ", ".join(["0"] * (value.ndim - 2))
             return f"{shown(value[(0,) * (value.ndim - 2)])}  [{first}] of shape {value.shape}"
