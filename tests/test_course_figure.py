@@ -1,4 +1,4 @@
-"""The figure on the front page shows the recorded results."""
+"""The figures on the front page show the recorded results and the shipped translator."""
 
 import importlib.util
 from pathlib import Path
@@ -13,14 +13,16 @@ draw_course = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(draw_course)
 
 
-def test_the_picture_is_drawn_from_today_s_results():
-    assert draw_course.is_current(), "run: python tools/draw_course.py --write"
+@pytest.mark.parametrize("name", draw_course.PICTURES)
+def test_the_picture_is_drawn_from_today_s_results(name: str):
+    assert draw_course.is_current(name), "run: python tools/draw_course.py --write"
 
 
 def test_another_result_is_noticed(monkeypatch: pytest.MonkeyPatch):
     before = course.by_length
     monkeypatch.setattr(course, "by_length", lambda run: [*before(run)[:-1], 0.5])
-    assert not draw_course.is_current()
+    assert not draw_course.is_current("course.png")
+    assert draw_course.is_current("attention.png")
 
 
 def test_shares_are_weighted_by_their_sentences():
