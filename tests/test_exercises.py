@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import assignments
+import nbformat
 import pytest
 from nbformat import NotebookNode
 
@@ -226,6 +227,15 @@ def test_zips_hold_one_notebook_an_assignment(tmp_path: Path):
         assert zipfile.ZipFile(archive).namelist() == [f"{name}.ipynb" for name in SOURCES]
     again = student.read_bytes()
     assert assignments.write_zips(tmp_path)[0].read_bytes() == again
+
+
+def test_a_statement_of_another_form_is_named(tmp_path: Path):
+    notebook = assignments.read(assignments.sources()[0])
+    cell = next(c for c in notebook.cells if assignments.part(c)[1] == "statement")
+    cell.source = cell.source.replace("minutes", "min", 1)
+    nbformat.write(notebook, tmp_path / "01-other.ipynb")
+    with pytest.raises(ValueError, match=r"01-other\.ipynb: shift_targets begins '## 1\.1 "):
+        assignments.table(tmp_path)
 
 
 def test_a_word_that_the_setting_does_not_know_is_refused(monkeypatch: pytest.MonkeyPatch):

@@ -160,11 +160,21 @@ def table(folder: Path = SOURCES) -> str:
         for cell in read(path).cells:
             exercise, kind = part(cell)
             if kind == "statement":
-                number, title, level, minutes, worth = STATEMENT.match(cell.source).groups()
+                number, title, level, minutes, worth = _first_lines(cell, path)
                 link = f"[{number} {title}](../exercises/book/{path.name})"
                 size = f"{level}, {minutes}, {worth}"
                 lines.append(f"| {link} | {size} | {tested.get(exercise, '')} |")
     return "\n".join(lines) + "\n"
+
+
+def _first_lines(statement: NotebookNode, path: Path) -> tuple[str, ...]:
+    """Number, title, level, minutes, points, or ValueError with how a statement begins."""
+    found = STATEMENT.match(statement.source)
+    if found:
+        return found.groups()
+    form = "'## 1.4 · Title', an empty line, '**Core · 20 minutes · 4 points**'"
+    begins = statement.source[:60]
+    raise ValueError(f"{path.name}: {part(statement)[0]} begins {begins!r}, expected {form}")
 
 
 def check_docstrings(chapter: int) -> dict[str, str]:
@@ -203,7 +213,11 @@ def write_zips(folder: Path = BUILD) -> list[Path]:
 
 
 def main(arguments: list[str]) -> int:
-    write_pages()
+    try:
+        write_pages()
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
     warn()
     if "--book" not in arguments:
         for archive in write_zips():
