@@ -74,6 +74,6 @@ colab-check: install
 	@$(PY) tools/colab_check.py $(NOTEBOOK)
 
 clean:
-	@rm -rf _build build dist .pytest_cache .ruff_cache .hypothesis code/*.egg-info
+	@rm -rf _build exercises/book build dist .pytest_cache .ruff_cache .hypothesis code/*.egg-info
 	@find . -name .venv\* -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) \
 	    -prune -exec rm -rf {} +
