@@ -795,6 +795,14 @@ def index_one_too_small(inputs, lengths, step, state):
     return np.stack(states, axis=1)[np.arange(len(inputs)), lengths - 1]
 
 
+# range(1, S), as in a decoder's loop, which begins after <sos>
+@wrong("encode", says="the first token was not read")
+def from_the_second_token(inputs, lengths, step, state):
+    for t in range(1, inputs.shape[1]):
+        state = np.where((t < lengths)[:, None], step(inputs[:, t], state), state)
+    return state
+
+
 # ---------------------------------------------------------------- 1.5 greedy_decode
 
 
@@ -1742,6 +1750,29 @@ def copied_line(dh, dc, x, h, c, W_x, W_h, b):
     d = dc + dh * o * (1 - t**2)
     blocks = [d * g * i * (1 - i), d * c * i * (1 - i), d * i * (1 - g**2), dh * t * o * (1 - o)]
     return _affine(blocks, x, h, W_x, W_h, d * f)
+
+
+def with_blocks_in_the_order(order, dh, dc, x, h, c, W_x, W_h, b):
+    block = dict(zip(order, np.split(x @ W_x + h @ W_h + b, 4, axis=1), strict=True))
+    i, f, o = (1 / (1 + np.exp(-block[name])) for name in "ifo")
+    g = np.tanh(block["g"])
+    t = np.tanh(f * c + i * g)
+    d = dc + dh * o * (1 - t**2)
+    before = {"i": d * g * i * (1 - i), "f": d * c * f * (1 - f), "g": d * i * (1 - g**2)}
+    before["o"] = dh * t * o * (1 - o)
+    dz = np.concatenate([before[name] for name in order], axis=1)
+    return dz @ W_x.T, dz @ W_h.T, d * f, x.T @ dz, h.T @ dz, dz.sum(axis=0)
+
+
+# as in libraries that put the three sigmoids side by side
+@wrong("lstm_step_backward", says="read as input, forget, output, candidate;")
+def candidate_last(*given):
+    return with_blocks_in_the_order("ifog", *given)
+
+
+@wrong("lstm_step_backward", says="read as forget, input, candidate, output;")
+def forget_first(*given):
+    return with_blocks_in_the_order("figo", *given)
 
 
 # ---------------------------------------------------------------- 1.8 half_length

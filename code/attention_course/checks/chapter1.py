@@ -367,6 +367,9 @@ def _wrong_states(inputs: Array, lengths: Array, step: Callable, state: Array) -
         ),
         "the shortest sentence's length was used for all rows": of(lengths.min()),
         "the first sentence's length was used for all rows": of(lengths[0]),
+        "the first token was not read: columns count from 0": _last(
+            inputs, lengths, step, state, lambda t, n: 0 < t < n
+        ),
         "the longest sentence's length was used for all rows": of(lengths.max()),
         "the first state was ignored": _last(inputs, lengths, step, 0 * state),
         "each step started from the first state: hand the new one on": alone,
@@ -683,6 +686,22 @@ def _gradients(dh: Array, dc: Array, given: dict) -> dict[str, Array]:
     return slopes(loss, **given)
 
 
+def _dc_of_other_blocks(dh: Array, dc: Array, given: dict) -> dict[str, Array]:
+    """Mistake → the dc_before of a step whose four blocks were read in another order."""
+    x, h, c, W_x, W_h, b = given.values()
+    blocks = np.split(x @ W_x + h @ W_h + b, 4, axis=1)
+    right, found = ("input", "forget", "candidate", "output"), {}
+    for order in itertools.permutations(right):
+        if order == right:
+            continue
+        block = dict(zip(order, blocks, strict=True))
+        i, f, o = (sigmoid(block[name]) for name in ("input", "forget", "output"))
+        t = np.tanh(f * c + i * np.tanh(block["candidate"]))
+        told = f"the four blocks were read as {', '.join(order)}; they are {', '.join(right)}"
+        found[told] = (dc + dh * o * (1 - t**2)) * f
+    return found
+
+
 def _wrong_blocks(
     dh: Array, dc: Array, given: dict
 ) -> tuple[dict[str, Array], dict[str, dict[str, Array]], Array]:
@@ -709,6 +728,7 @@ def _wrong_blocks(
     into_c = {told: each * f for told, each in roads.items()}
     into_c["it stops at the new cell: the forget gate stands between"] = d
     into_c["the input gate stands where the forget gate belongs"] = d * i
+    into_c |= _dc_of_other_blocks(dh, dc, given)
     gates, dgates = {}, []
     for name, arriving, factor, own in (
         ("input", d, g, i),
