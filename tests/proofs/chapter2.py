@@ -206,6 +206,35 @@ def single_precision(x, axis):
     return softmax_shifted(np.asarray(x, dtype=np.float32), axis)
 
 
+# right for one and two axes, where −1 and 1 are the same or cut to the last
+@wrong("softmax", says="along axis 1, not along -1: a negative axis counts from the end")
+def axis_without_its_sign(x, axis):
+    axis = min(abs(axis), x.ndim - 1)
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+# right for tables
+@wrong("softmax", says="the sum ran along axis 2, not along 1")
+def transposed_for_axis_0(x, axis):
+    x = x.T if axis == 0 else x
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    e = e / e.sum(axis=-1, keepdims=True)
+    return e.T if axis == 0 else e
+
+
+@wrong("softmax", says="or a small one added")
+def with_a_millionth_below(x, axis):
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / (e.sum(axis=axis, keepdims=True) + 1e-6)
+
+
+@right("softmax")
+def with_a_billionth_below(x, axis):
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / (e.sum(axis=axis, keepdims=True) + 1e-9)
+
+
 # ---------------------------------------------------------------- 2.2 score_spread
 
 
