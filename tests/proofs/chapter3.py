@@ -201,6 +201,12 @@ def all_pairs_of_sentences(s, h, W, U, v):
     return np.tanh((s @ W)[:, None, None] + (h @ U)[None]) @ v
 
 
+# right unless there is one sentence, or one word
+@wrong("additive_score", says="np.squeeze takes away every axis of length 1")
+def squeezed(s, h, W, U, v):
+    return np.squeeze(np.tanh((s @ W)[:, None] + h @ U) @ v)
+
+
 # ---------------------------------------------------------------- 3.2 read_the_map
 
 LINKS = [0, 1, 3, 3, 4, 5, 7, 6]
@@ -2485,4 +2491,16 @@ def state_only_of_true_words(target_in, step, state, truth, update, rng):
         said, _ = step(read[:, t - 1], free)
         _, free = step(target_in[:, t - 1], free)
         read[:, t] = np.where(coins[:, t], target_in[:, t], said)
+    return read
+
+
+# ids that index no embedding
+@wrong("scheduled_inputs", says="an array of floats, which is no index")
+def into_an_array_of_floats(target_in, step, state, truth, update, rng):
+    read = np.zeros(target_in.shape)
+    read[:, 0] = target_in[:, 0]
+    for t in range(1, read.shape[1]):
+        said, state = step(read[:, t - 1], state)
+        true = rng.random(len(read)) < truth(update)
+        read[:, t] = np.where(true, target_in[:, t], said)
     return read

@@ -99,7 +99,8 @@ def _score_mistakes(s, h, W, U, v) -> Arrays:
 @exercise
 def additive_score(answer, draw):
     """The network's value at each place; three sizes, no two alike; queries do not mix."""
-    for given in (SCORED, _drawn(draw, 3, 4, 2, 5, 3), _drawn(draw, 4, 4, 3, 6, 2)):
+    sizes = (3, 4, 2, 5, 3), (4, 4, 3, 6, 2), (1, 3, 2, 4, 5), (3, 1, 2, 4, 5)
+    for given in (SCORED, *(_drawn(draw, *each) for each in sizes)):
         expected, mistakes = _scores(**given), _score_mistakes(**given)
         scores = Trial(answer, **given).output("scores")
         B, S, A = *given["h"].shape[:2], len(given["v"])
@@ -109,6 +110,7 @@ def additive_score(answer, draw):
             (B, 1, S): "one axis of length 1 is left; scores have one row a sentence",
             (S, B): "the axes are turned round; sentences first",
             (B, B, S): "every state asks every sentence; W s needs the shape (B,1,A)",
+            (B * S,): "np.squeeze takes away every axis of length 1, B and S, too",
         }
         scores.shape("(B,S)", (B, S), causes)
         told = "scores are v · tanh(W s + U h), one for each word"
@@ -1104,6 +1106,9 @@ def _reads(answer, target_in, truth, update=1, seed=0, rng=None) -> tuple[Trial,
         (T, B): "the axes are turned round; sentences first",
     }
     read.shape("(B,T)", (B, T), causes)
+    cause = "np.zeros makes an array of floats, which is no index of an embedding: `dtype=int`"
+    kind = read.value.dtype
+    trial.must("read holds integers, the ids of words", kind.kind in "iu", "int", kind, cause)
     return trial, read
 
 
