@@ -2018,3 +2018,14 @@ def place_is_the_step(query, key, mask, W, v, D):
 @wrong("local_p", says="places and weights changed places")
 def weights_before_places(query, key, mask, W, v, D):
     return local_by_arrays(query, key, mask, W, v, D)[::-1]
+
+
+# the place is right, its window that of int(p)
+@wrong("local_p", says="p keeps its fraction, without int or floor")
+def window_around_the_floor(query, key, mask, W, v, D):
+    places = mask.sum(axis=1)[:, None] / (1 + np.exp(-np.tanh(query @ W) @ v))
+    numbers = np.arange(key.shape[1])
+    off = numbers - places[..., None]
+    near = (abs(numbers - np.floor(places)[..., None]) <= D) & mask[:, None]
+    shares = softmax(np.where(near, query @ key.swapaxes(1, 2), -np.inf))
+    return places, shares * np.exp(-2 * (off / D) ** 2)

@@ -1065,6 +1065,7 @@ def _window(scores: Array, place: float, real: Array, D: float, mistake: str) ->
         "open": abs(off) < D,
         "one side": off <= D,
         "rounded window": abs(numbers - np.round(place)) <= D,
+        "floored window": abs(numbers - np.floor(place)) <= D,
         "half": abs(off) <= D / 2,
     }.get(mistake, abs(off) <= D)
     inside = near if mistake in ("pads", "late mask") else near & real
@@ -1115,7 +1116,10 @@ WINDOW_MISTAKES = {
     "normal": "the bell was divided by σ√(2π); its height is 1, it is no density",
     "whole": "the softmax ran over the whole sentence and the window cut afterwards; it runs \
 within the window",
-    "one side": "the window is open to the left: the distance |j − p| has no sign",
+    "one side": "the window reaches too far to the left: the distance |j − p| has no sign, and p \
+keeps its fraction, without int or floor",
+    "floored window": "the window was laid around p without its fraction (int, floor); its middle \
+is p itself",
     "no window": "there is no window: words further away than D get 0",
     "rounded window": "the window was laid around a rounded p; its middle is p itself",
     "open": "a word at the distance D belongs to the window: ≤, not <",
