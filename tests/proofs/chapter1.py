@@ -162,6 +162,23 @@ def eos_everywhere(tokens, sos, eos, pad):
     return np.c_[np.full(B, sos), tokens], np.where(out == pad, eos, out)
 
 
+# np.ones and np.zeros without a dtype
+@wrong("shift_targets", says="decoder_in holds integers, the ids of tokens")
+def joined_with_ones(tokens, sos, eos, pad):
+    decoder_out = np.full((len(tokens), tokens.shape[1] + 1), pad)
+    decoder_out[:, :-1] = tokens
+    decoder_out[np.arange(len(tokens)), (tokens != pad).sum(axis=1)] = eos
+    return np.hstack([np.ones((len(tokens), 1)) * sos, tokens]), decoder_out
+
+
+@wrong("shift_targets", says="decoder_out holds integers, the ids of tokens")
+def into_zeros(tokens, sos, eos, pad):
+    decoder_out = np.zeros((len(tokens), tokens.shape[1] + 1)) + pad
+    decoder_out[:, :-1] = tokens
+    decoder_out[np.arange(len(tokens)), (tokens != pad).sum(axis=1)] = eos
+    return np.insert(tokens, 0, sos, axis=1), decoder_out
+
+
 # ---------------------------------------------------------------- 1.2 masked_cross_entropy
 
 

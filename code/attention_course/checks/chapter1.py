@@ -102,6 +102,10 @@ def shift_targets(answer, draw):
         got_in.equals(told, inputs, wrong_in, cause)
         told = "the decoder is asked for the tokens, then <eos> directly after the last real one"
         got_out.equals(told, targets, wrong_out, cause)
+        for got in (got_in, got_out):
+            cause = "np.zeros and np.ones make floats, which index no embedding: `dtype=int`"
+            kind, told = got.value.dtype, f"{got.name} holds integers, the ids of tokens"
+            got.trial.must(told, kind.kind in "iu", "int", kind, cause)
 
 
 def _log_softmax(logits: Array) -> Array:
