@@ -598,6 +598,15 @@ def padding_written_over(state, annotations, mask, W, U, v):
     return look_mended(state, annotations, mask, W, U, v)
 
 
+# right unless the batch holds one sentence
+@wrong("look", says="np.squeeze takes away every axis of length 1")
+def squeezed_context(state, annotations, mask, W, U, v):
+    scores = np.where(mask, np.tanh((state @ W)[:, None] + annotations @ U) @ v, -np.inf)
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    weights = powers / powers.sum(axis=1, keepdims=True)
+    return np.squeeze(weights[:, None] @ annotations), weights
+
+
 # ---------------------------------------------------------------- 3.4 bahdanau_step
 
 

@@ -279,7 +279,8 @@ def _check_padding(weights: Output, expected, mask, mistakes: Arrays) -> None:
 @exercise
 def look(answer, draw):
     """Weights and context depend on the source; padding gets exactly nothing."""
-    for given in (LOOKED, _looked(draw, [2, 3], 4, 2, 4), _looked(draw, [7, 4, 5], 7, 2, 3)):
+    drawn = ([2, 3], 4, 2, 4), ([7, 4, 5], 7, 2, 3), ([4], 5, 3, 2)
+    for given in (LOOKED, *(_looked(draw, *each) for each in drawn)):
         context, weights = _look(**given)
         mistakes = _weight_mistakes(**given)
         trial = Trial(answer, **given)
@@ -287,8 +288,11 @@ def look(answer, draw):
         B, S, m = given["annotations"].shape
         order = "the two in the other order: context first"
         sizes = {(B, S, 1): "an axis of length 1 is left", (B, m): order}
+        squeezed = "np.squeeze takes away every axis of length 1, that of one sentence, too"
+        sizes[S,] = squeezed
         got_weights.shape("(B,S)", (B, S), sizes)
         projected = {(B, len(given["v"])): "the sum was taken over something with A numbers"}
+        projected[m,] = squeezed
         got_context.shape("(B,2H)", (B, m), projected)
         if m == S and close(got_context.value, weights):
             trial.fail("it returns context, weights", context, got_context.value, order)
