@@ -98,7 +98,7 @@ def _score_mistakes(s, h, W, U, v) -> Arrays:
 
 @exercise
 def additive_score(answer, draw):
-    """The network's value at each place; three sizes, no two alike; queries do not mix."""
+    """The network's value at each place; also for one sentence, one word; queries do not mix."""
     sizes = (3, 4, 2, 5, 3), (4, 4, 3, 6, 2), (1, 3, 2, 4, 5), (3, 1, 2, 4, 5)
     for given in (SCORED, *(_drawn(draw, *each) for each in sizes)):
         expected, mistakes = _scores(**given), _score_mistakes(**given)
