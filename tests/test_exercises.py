@@ -102,6 +102,11 @@ def test_the_chapter_leads_to_each_exercise_once_by_its_name(name: str):
     assert sorted(links) == sorted((f"{f[1]} · {f[2]}", f[3].lower(), f[4]) for f in found)
 
 
+def test_the_front_page_counts_the_exercises_right():
+    intro = (assignments.ROOT / "intro.md").read_text(encoding="utf-8")
+    assert f"a page of exercises, {len(ANSWERS)} in all" in intro
+
+
 def test_each_check_belongs_to_one_exercise():
     assert sorted(EXERCISES) == sorted(ANSWERS)
     total = sum(len(exercises(notebook)) for notebook in SOURCES.values())
