@@ -1,7 +1,7 @@
 """Assignments from their source notebooks: for students, for instructors, for the book.
 
-    python tools/assignments.py          everything below, into _build/assignments
-    python tools/assignments.py --book   only the pages of the book, into exercises/book
+    python tools/assignments.py   writes the editions for students and instructors and, into
+                                  exercises/book, the pages of the book (as `make book` does)
 
 `exercises/NN-name.ipynb` is the only source. Its cells carry nbgrader's marks (schema 3): a cell is
 a statement, given code, hints, an answer, a check or a hidden check of the exercise that its
@@ -24,6 +24,7 @@ from collections import Counter
 from pathlib import Path
 
 import nbformat
+from files import write
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,19 +93,12 @@ def solved(code: str) -> str:
     return SOLUTION.sub(lambda found: found[2], code).rstrip("\n")
 
 
-def without_outputs(notebook: NotebookNode) -> NotebookNode:
-    notebook = copy.deepcopy(notebook)
+def for_students(source: NotebookNode) -> NotebookNode:
+    """Stubs instead of solutions; no hidden test; no output."""
+    notebook = copy.deepcopy(source)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    return notebook
-
-
-def for_students(source: NotebookNode) -> NotebookNode:
-    """Stubs instead of solutions; no hidden test; no output."""
-    notebook = without_outputs(source)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
             cell.source = HIDDEN.sub("", stub(cell.source)).rstrip("\n")
     return notebook
 
@@ -147,9 +141,9 @@ def write_pages(folder: Path = SOURCES) -> None:
     solutions = with_solutions()
     for path in sources(folder):
         source, page = read(path), folder / "book" / path.name
-        _write(page, nbformat.writes(for_the_book(source, path.name, solutions)))
-        _write(page.parent / "notebooks" / path.name, nbformat.writes(for_students(source)))
-    _write(folder / "book" / "table.md", table(folder))
+        write(page, nbformat.writes(for_the_book(source, path.name, solutions)))
+        write(page.parent / "notebooks" / path.name, nbformat.writes(for_students(source)))
+    write(folder / "book" / "table.md", table(folder))
 
 
 def table(folder: Path = SOURCES) -> str:
@@ -185,15 +179,6 @@ def check_docstrings(chapter: int) -> dict[str, str]:
     return {each.name: " ".join((ast.get_docstring(each) or "").split()) for each in functions}
 
 
-def _write(path: Path, text: str) -> None:
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.tmp")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)
-
-
 def write_zips(folder: Path = BUILD) -> list[Path]:
     """Write `student.zip` and `instructor.zip`, each with one notebook an assignment, and beside
     them the same notebooks unzipped."""
@@ -205,25 +190,24 @@ def write_zips(folder: Path = BUILD) -> list[Path]:
         scratch = archive.with_suffix(".tmp")
         with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as file:
             for name, text in texts.items():
-                _write(folder / edition / name, text)
+                write(folder / edition / name, text)
                 file.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), text)
         scratch.replace(archive)
         made.append(archive)
     return made
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     try:
         write_pages()
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
     warn()
-    if "--book" not in arguments:
-        for archive in write_zips():
-            print(f"{archive.relative_to(ROOT)}   and the same notebooks in {archive.stem}/")
+    for archive in write_zips():
+        print(f"{archive.relative_to(ROOT)}   and the same notebooks in {archive.stem}/")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -28,6 +28,7 @@ from typing import NamedTuple
 import assignments
 import grade_marks
 import grade_plan
+from files import write
 from grade_find import FindError, Submission, find
 from grade_marks import Mark
 from grade_plan import Assignment
@@ -185,17 +186,6 @@ def grade(task: Task, setting: Setting, limits: Limits) -> Mark:
         task.path, json.dumps({"fingerprint": task.fingerprint, "mark": mark}, ensure_ascii=False)
     )
     return mark
-
-
-def write(path: Path, text: str, encoding: str = "utf-8") -> None:
-    """Write a file as a whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.tmp")
-    with scratch.open("w", encoding=encoding, newline="", errors="replace") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
 
 
 def probe(asked: str, mark: str, folder: Path, limits: Limits) -> Setting:

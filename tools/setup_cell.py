@@ -9,12 +9,12 @@ installs the package from the repository that `_config.yml` names, or from COURS
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import nbformat
 import yaml
+from files import write
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,10 +73,8 @@ def put_setup_cell(notebook: NotebookNode, source: str) -> None:
 
 def write_notebook(notebook: NotebookNode, path: Path) -> None:
     """Writes `notebook` to `path` in one step, so that no reader ever sees half of it."""
-    scratch = path.with_name(f".{path.name}.tmp")
     text = nbformat.writes(notebook)
-    scratch.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
-    os.replace(scratch, path)
+    write(path, text if text.endswith("\n") else text + "\n")
 
 
 def main(write: bool) -> int:
